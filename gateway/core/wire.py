@@ -5,6 +5,7 @@ Bodies are raw bytes and URLs already encoded text, so that a signature sees wha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -26,6 +27,14 @@ def header_text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def header_texts(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Headers as text, each name and each value as ``header_text``."""
+    try:
+        return tuple([(name.decode(), value.decode()) for name, value in raw])  # nearly always
+    except UnicodeDecodeError:
+        return tuple([(header_text(name), header_text(value)) for name, value in raw])
 
 
 def media_type(headers: Headers) -> str:

@@ -7,7 +7,6 @@ a library repeats is one line a minute (``log_throttle.py``). Lines are written 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
@@ -198,11 +197,12 @@ def _often_line(at: float, message: str, fields: Mapping[str, object]) -> str:
 
 def _as_json(line: dict[str, Any]) -> str:
     """One line of JSON in printable ASCII: terminals and collectors read it in whatever encoding they expect."""
-    with contextlib.suppress(UnicodeEncodeError):  # half of a surrogate pair
+    try:
         text = msgspec.json.format(msgspec.json.encode(line), indent=0).decode()
-        if text.isascii() and text.isprintable():
-            return text
-    return json.dumps(line)  # escapes all else, and takes twice as long
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(line)
+    # The other one escapes all else, and takes twice as long.
+    return text if text.isascii() and text.isprintable() else json.dumps(line)
 
 
 def _members(

@@ -154,7 +154,11 @@ def _knows_sender(entry: AccountEntry) -> Callable[[Callback], bool]:
     def knows(head: Callback) -> bool:
         given = [value for name, value in head.headers if name.lower() in named]
         texts = [text for value in given[:2] for text in {value, value.rpartition(" ")[2]}]
-        return any(same(text, secret) for text in texts for secret in secrets)
+        for text in texts:
+            for secret in secrets:
+                if same(text, secret):
+                    return True
+        return False
 
     return knows
 

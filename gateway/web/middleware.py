@@ -13,6 +13,7 @@ from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, Tenan
 from gateway.drivers.store.engine import answering
 from gateway.drivers.telemetry import about_request, current_request
 from gateway.flows import storage
+from gateway.flows.masks import Masks
 from gateway.flows.runtime import log
 from gateway.web import http_errors, request_log
 from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
@@ -37,15 +38,15 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, turn every error into its problem, log one line without bodies, headers or query."""
-    current = request.app[CURRENT]
+    current, about = request.app[CURRENT], dict[str, object]()
     gw = request[GATEWAY] = current.gateway
-    request_id = request[REQUEST_ID] = _given_id(request) or gw.new_id("req")
+    request_id = request[REQUEST_ID] = _given_id(request, gw.masks) or gw.new_id("req")
     current_request.set(request_id)
     answering.set(asyncio.current_task())
-    request[ABOUT] = {}
-    about_request.set(request[ABOUT])
+    request[ABOUT] = about
+    about_request.set(about)
     began = perf_counter()
-    response = await _answer(request, handler, request_id)
+    response = await _answer(request, handler, request_id, is_stopping=current.is_stopping)
     wait = _too_many_failures(request, response)
     if wait and response.status == 401:
         refusal = TenantError("rate_limited", TOO_MANY_FAILURES, retry_after=wait)
@@ -62,10 +63,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
-def _given_id(request: web.Request) -> str | None:
+def _given_id(request: web.Request, masks: Masks) -> str | None:
     """The caller's own id of the request, if it may appear in logs and answers."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    is_usable = _SANE_ID.fullmatch(given) and may_be_an_id(given, request[GATEWAY].masks)
+    is_usable = _SANE_ID.fullmatch(given) and may_be_an_id(given, masks)
     return given if is_usable else None
 
 
@@ -76,9 +77,9 @@ def _too_many_failures(request: web.Request, response: web.StreamResponse) -> fl
     return request.app[FAILURES].count(caller_of(request), response.status)
 
 
-async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, request_id: str, *, is_stopping: bool) -> web.StreamResponse:
     try:
-        if request.app[CURRENT].is_stopping and not request.path.startswith(ANSWERED_WHILE_STOPPING):
+        if is_stopping and not request.path.startswith(ANSWERED_WHILE_STOPPING):
             raise ShuttingDown("the gateway is stopping")
         return await handler(request)
     except GatewayError as error:

@@ -11,7 +11,7 @@ from gateway.core.errors import Reason, TenantError
 from gateway.core.facts import Busy, Recorded, Refused, Verdict
 from gateway.core.payment_urls import PURPOSES
 from gateway.core.signing import read_token
-from gateway.core.wire import Callback, header, header_text
+from gateway.core.wire import Callback, header, header_texts
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.callbacks import receive
 from gateway.flows.runtime import Gateway, log
@@ -38,19 +38,20 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     head = _head(request, gw, entry) if entry is not None else None
     if entry is None or head is None:
         return web.Response(status=404)
-    request[ABOUT].update(tenant=entry.tenant, account=entry.name)
+    about = request[ABOUT]
+    about.update(tenant=entry.tenant, account=entry.name)
     if head.payment_id is not None:
-        request[ABOUT]["payment_id"] = head.payment_id
+        about["payment_id"] = head.payment_id
     if request.method == OPTIONS:
         return _options(entry, head)
     admission = request.app[CALLBACK_LIMITS].admission(entry, head)
     busy = admission.before_body() if gw.store.tenants.unfinished_move(entry.tenant) is None else Busy()
     if head.suffix == FORM and head.payment_id is not None:
         return await show_form(request, entry, head.payment_id, busy)
-    verdict, callback = (busy, head) if busy is not None else await _traced(request, entry, admission, head)
+    verdict, callback = (busy, head) if busy is not None else await _traced(gw, request, admission, head, entry)
     gw.measures.callbacks[_words(verdict)] += 1
     if isinstance(verdict, Refused):
-        request[ABOUT]["code"] = request[ABOUT]["reason"] = str(verdict.reason)
+        about["code"] = about["reason"] = str(verdict.reason)
     if admission.is_known:
         request[IS_PROVED] = True
         note_proof(request)
@@ -95,7 +96,7 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
         method="GET" if is_visit and request.method == "HEAD" else request.method,
         suffix=suffix if payment_id is not None else below,
         query=request.raw_path.partition("?")[2],
-        headers=tuple([(header_text(name), header_text(value)) for name, value in request.raw_headers]),
+        headers=header_texts(request.raw_headers),
         body=b"",
         remote=caller_of(request) or "",
         received_at=gw.clock.now(),
@@ -121,39 +122,44 @@ def _at(entry: AccountEntry, endpoint_id: str) -> list[AccountEntry]:
 
 
 async def _traced(
-    request: web.Request, entry: AccountEntry, admission: Admission, head: Callback
+    gw: Gateway, request: web.Request, admission: Admission, head: Callback, entry: AccountEntry
 ) -> tuple[Verdict, Callback]:
     """``_receive``, in a span where somebody wants one."""
-    received, traces = _receive(request, entry, admission, head), request[GATEWAY].traces
-    if traces is None:
+    received = _receive(gw, request, admission, head, entry)
+    if gw.traces is None:
         return await received
     about = {"tenant": entry.tenant, "account": entry.name, "provider": entry.provider.name}
-    return await traces.over("callback", received, lambda made: _words(made[0])[0], **about, payment_id=head.payment_id)
+    words = {**about, "payment_id": head.payment_id}
+    return await gw.traces.over("callback", received, lambda made: _words(made[0])[0], **words)
 
 
 async def _receive(
-    request: web.Request, entry: AccountEntry, admission: Admission, head: Callback
+    gw: Gateway, request: web.Request, admission: Admission, head: Callback, entry: AccountEntry
 ) -> tuple[Verdict, Callback]:
     """Read the body and accept the callback. Returns the verdict and the whole callback."""
-    gw = request[GATEWAY]
     body, size = await _read(request, gw.settings.timeouts.request_body)
     callback = replace(head, body=body, received_at=gw.clock.now())
-    return await _accept(request, entry, callback, size, admission), callback
+    return await _accept(gw, request, admission, callback, entry, unread=size if size > BODY_LIMIT else None), callback
 
 
 async def _accept(
-    request: web.Request, entry: AccountEntry, callback: Callback, size: int, admission: Admission
+    gw: Gateway,
+    request: web.Request,
+    admission: Admission,
+    callback: Callback,
+    entry: AccountEntry,
+    *,
+    unread: int | None,
 ) -> Verdict:
     """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy.
 
     Whoever guesses the name of a payment, and shows no secret of the account, does not learn whether there is one.
     """
-    gw = request[GATEWAY]
     admission.after_body(len(callback.body))
     if gw.current.is_stopping:
         return Busy()
     try:
-        new = receive.verify(gw, entry, callback, unread=size if size > BODY_LIMIT else None)
+        new = receive.verify(gw, entry, callback, unread=unread)
         verdict = admission.admit(new.is_proved, new.count) or await receive.accept(gw, new)
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.core.wire import header_texts
 from gateway.flows.callbacks import receive
 from tests.support.clients.psp_callbacks import call_back, new_payment
 from tests.support.stack import GatewayStack
@@ -29,3 +30,8 @@ async def test_a_fault_of_ours_is_never_a_success(stack: GatewayStack, monkeypat
     monkeypatch.setattr(receive, "accept", broken)
     reply = await call_back(stack, payment)
     assert (reply.status, reply.json["type"]) == (503, "temporarily_unavailable")
+
+
+def test_headers_that_are_not_utf8_are_read_byte_by_byte() -> None:
+    """Such a header is one character per byte, and the others are what they are."""
+    assert header_texts([(b"X-A", b"\xc3\xa9"), (b"X-B", b"\xe9")]) == (("X-A", "\xe9"), ("X-B", "\xe9"))

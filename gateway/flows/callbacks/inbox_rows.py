@@ -7,8 +7,10 @@ has no effect. A part that is too long is left out whole: half of it would prove
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -215,6 +217,9 @@ def _payment_id(evaluation: Evaluation) -> str | None:
 
 def bounded(callback: Callback, limits: SizeLimits) -> Callback:
     """The parts of a callback that are kept."""
+    sizes = len(callback.body), sum(map(len, chain(*callback.headers))), len(callback.query), len(callback.suffix)
+    if all(map(operator.le, sizes, limits)):  # as nearly all are
+        return callback
     return replace(
         callback,
         body=callback.body if len(callback.body) <= limits.body else b"",

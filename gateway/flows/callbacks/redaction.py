@@ -95,8 +95,13 @@ def redact(callback: Callback, *, hash_of: HashOf, mask: Mask, secret_headers: f
 
 def redact_headers(hash_of: HashOf, headers: Headers, secret_headers: frozenset[str]) -> Headers:
     """Headers as they may be stored: a keyed hash of each secret is enough to compare, and nothing to steal."""
-    named = {name.lower() for name in secret_headers}
-    return tuple([(name, _hashed(hash_of, value) if _is_secret(name, named) else value) for name, value in headers])
+    named = _lowered(secret_headers)
+    return tuple(
+        [
+            (name, _hashed(hash_of, value) if name.lower() in named or _says_secret(name) else value)
+            for name, value in headers
+        ]
+    )
 
 
 def reveal_matching(
@@ -114,7 +119,7 @@ def reveal_matching(
     def back(text: str) -> str:
         return _PLACE.sub(lambda place: known[place[1]][1] if place[1] in known else place[0], text)
 
-    named = {name.lower() for name in entry.provider.secret_headers}
+    named = _lowered(entry.provider.secret_headers)
     headers = tuple(
         (back(name), _revealed(value, known) if _is_secret(name, named) else back(value)) for name, value in row.headers
     )
@@ -200,6 +205,11 @@ def _parts(value: str) -> tuple[str, str]:
     found = _SCHEME.fullmatch(value)
     scheme, credential = found.groups() if found is not None else (None, value)
     return (f"{scheme} " if scheme else "", credential)
+
+
+@lru_cache(maxsize=64)
+def _lowered(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
 
 def _is_secret(header: str, named: Collection[str]) -> bool:

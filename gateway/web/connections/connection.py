@@ -179,10 +179,11 @@ class Connection(web.RequestHandler):
     async def _handle_request(
         self, request: web.BaseRequest, start_time: float | None, request_handler: Handler
     ) -> tuple[web.StreamResponse, bool]:
-        self._body = request.content
-        if self._is_held and not self._body.is_eof():
-            self._let_go()
-        self._follow()
+        if self._body is not request.content:  # it came together with others, and waited
+            self._body = request.content
+            if self._is_held and not self._body.is_eof():
+                self._let_go()
+            self._follow()
         if self._is_long and head_size(request) > self._bounds.head_bytes:
             request_handler = refuse_head
         elif not HttpVersion10 <= request.version <= HttpVersion11:
@@ -240,17 +241,15 @@ class Connection(web.RequestHandler):
 
     # Phases and bounds
 
-    def _present_phase(self) -> Phase:
-        if self.writing_paused:
-            return UNREAD
-        if not self._body.is_eof():
-            return BODY
-        if self._is_working:
-            return WORK
-        return HEAD if self._head else IDLE
-
     def _follow(self) -> None:
-        phase = self._present_phase()
+        if self.writing_paused:
+            phase = UNREAD
+        elif not self._body.is_eof():
+            phase = BODY
+        elif self._is_working:
+            phase = WORK
+        else:
+            phase = HEAD if self._head else IDLE
         if phase is not self._phase and self._link is not None and not self._link.is_closing():
             self._begin(phase)
 
