@@ -128,6 +128,22 @@ def test_several_stores_are_told_apart(tmp_path: Path, written: str, said: str) 
     assert [said in problem for problem in refused.value.problems] == [True]
 
 
+@pytest.mark.parametrize(
+    ("written", "refused"),
+    [
+        ("store: {url: 'env:STORE', pool: 5}\n", ["store.url"]),
+        ("stores: {main: {url: 'env:STORE'}, eu: {url: 'env:STORE', pool: 5}}\n", ["stores.main.url", "stores.eu.url"]),
+        ("stores: {main: {url: 'env:STORE'}, eu: {url: 'postgresql://u@h/db'}}\n", ["stores.main.url"]),
+        ("stores: {main: {url: 'mysql://a'}, eu: {url: 'mysql://b'}}\n", ["stores.main.url", "stores.eu.url"]),
+    ],
+)
+def test_of_a_url_that_cannot_be_read_nothing_else_is_said(tmp_path: Path, written: str, refused: list[str]) -> None:
+    """Each has one problem: it is not compared with others as the default that stands in its place."""
+    with pytest.raises(SettingsError) as found:
+        store_of(tmp_path, LEAST + written)
+    assert [problem.split(": ")[1] for problem in found.value.problems] == refused
+
+
 @pytest.mark.parametrize("option", ["pool: 5", "statement_timeout: 5s", "lock_timeout: 5s", "erased_file: erased"])
 def test_sqlite_has_no_options(tmp_path: Path, option: str) -> None:
     """They would do nothing, so each is a mistake that says why."""

@@ -57,6 +57,10 @@ class LoadState:
         self.problems.append(Problem(*place(self.root, path), path, message))
         return INVALID
 
+    def is_noted(self, path: Path) -> bool:
+        """Whether a problem was noted at this very path: what stands for its value is a default, not what was meant."""
+        return any(problem.path == path for problem in self.problems)
+
     def text(self, node: ScalarNode) -> str:
         """A node's text, once for all nodes that have it, and apart from the tree.
 

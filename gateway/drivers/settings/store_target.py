@@ -160,17 +160,19 @@ def resolve_stores(store: StoreTarget | None, stores: Mapping[str, StoreTarget],
     found = {name: _resolved(target, ("stores", name), state) for name, target in stores.items()}
     main = MAIN if MAIN in found else next(iter(found))
     places: dict[Path | Secret, str] = {}
-    for name, target in found.items():
+    known = {name: found[name] for name in found if not state.is_noted(("stores", name, "url"))}
+    first = next(iter(known), main)
+    for name, target in known.items():
         if places.setdefault(target.url, name) != name:
             state.note(("stores", name, "url"), f"is that of {places[target.url]} too: give each store its own")
-        if (target.path is None) != (found[main].path is None):
-            state.note(("stores", name, "url"), f"is another kind of database than {main}: use one kind for all")
+        if (target.path is None) != (known[first].path is None):
+            state.note(("stores", name, "url"), f"is another kind of database than {first}: use one kind for all")
     return {"store": found.pop(main), "main_store": main, "further_stores": found}
 
 
 def _resolved(target: StoreTarget, path: KeyPath, state: LoadState) -> StoreTarget:
-    """Make the path of a SQLite file whole, and note the keys that it does not have."""
-    if target.path is None:
+    """Make the path of a SQLite file whole, and note the keys that it does not have: not where the URL was refused."""
+    if target.path is None or state.is_noted((*path, "url")):
         return target
     for key, why in FOR_POSTGRESQL.items():
         if getattr(target, key) is not None:
