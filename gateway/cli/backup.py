@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Never
 
 import click
 import msgspec
 
-from gateway.cli.loading import Configuration, config_option, json_option, load
+from gateway.cli.loading import Configuration, config_option, json_option, load, refuse_to_send
 from gateway.cli.output import print_json, print_pairs
 from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
 from gateway.drivers.store.metadata import USED_WITH, delete_timestamps
-from gateway.drivers.store.opening import open_stores, refuse_living_nodes
+from gateway.drivers.store.opening import open_stores, refuse_living_nodes, require_tables
 from gateway.drivers.store.statements import NO_TENANT
-from gateway.drivers.store.store_files import require_store
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
 from gateway.flows.background import startup
 from gateway.flows.background.startup import Recovered
@@ -70,15 +68,15 @@ def recover(restored: bool, forget_secret: bool, config: Path, as_json: bool) ->
 
 
 async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool) -> Recovered:
-    files = [target.path for target in loaded.settings.stores.values() if target.path is not None]
-    for path in files:
-        require_store(path)  # opening it would make one
+    for target in loaded.settings.stores.values():
+        await require_tables(target)
     store = await open_stores(loaded.settings)
     try:
-        for path in files:
-            check_whole(path)
+        for target in loaded.settings.stores.values():
+            if target.path is not None:
+                check_whole(target.path)
         await refuse_living_nodes(store, SystemClock().now())
-        gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
+        gw = Gateway(settings=loaded.settings, store=store, send=refuse_to_send, clock=SystemClock())
         await startup.check_names(gw)
         if forget_secret:
             for part in store.parts:
@@ -87,10 +85,6 @@ async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool
         return await (startup.recover_restored(gw, act) if restored else startup.begin(gw, act))
     finally:
         await store.close()
-
-
-async def _refuse_to_send(*_: object, **__: object) -> Never:
-    raise AssertionError("a recovery sends nothing")
 
 
 def _show(done: msgspec.Struct, as_json: bool) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Never
 
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import config_option, json_option, load, reading
+from gateway.cli.loading import config_option, json_option, load, reading, refuse_to_send
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
 from gateway.cli.sign import sign_callback
 from gateway.core.signing import keyed_hash
@@ -145,12 +144,8 @@ def _headers(lines: list[str]) -> Headers:
 
 async def _explained(settings: Settings, inbox_id: str, given: StoredCallback | None) -> Explained:
     async with reading(settings) as store:
-        gw = Gateway(settings=settings, store=store, send=_refuse_to_send, clock=SystemClock())
+        gw = Gateway(settings=settings, store=store, send=refuse_to_send, clock=SystemClock())
         return await explain(gw, given or await reprocess.find(gw, inbox_id))
-
-
-async def _refuse_to_send(*_: object, **__: object) -> Never:
-    raise RuntimeError("an explanation asks no provider")
 
 
 def _print(found: Explained) -> None:

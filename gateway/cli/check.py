@@ -8,20 +8,21 @@ from pathlib import Path
 import click
 
 from gateway.cli.exits import BAD_SETTINGS, STORE_UNUSABLE
-from gateway.cli.loading import Configuration, config_option, json_option, load
+from gateway.cli.loading import Configuration, config_option, json_option, load, reading, refuse_to_send
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError, StillNeeded, Unavailable
+from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, advice, unusable_hosts
-from gateway.drivers.store.opening import missing_driver, open_stores_to_read, version_of_store
+from gateway.drivers.store.opening import missing_driver, version_of_store
 from gateway.drivers.store.schema import VERSION
 from gateway.drivers.store.store_files import open_to_other_users
 from gateway.flows import tenant_stores
+from gateway.flows.background import startup
+from gateway.flows.runtime import Gateway
 
 
 @click.command()
-@click.option(
-    "--store", "with_store", is_flag=True, help="Also look into each store: is it there, and of which version?"
-)
+@click.option("--store", "with_store", is_flag=True, help="Also look into each store: would the gateway start on it?")
 @config_option
 @json_option
 @click.pass_context
@@ -34,7 +35,7 @@ def check(context: click.Context, config: Path, with_store: bool, as_json: bool)
         loaded = load(config)
         _refuse(loaded)
         versions = _versions(loaded.settings) if with_store else None
-        moved = asyncio.run(_moved(loaded.settings)) if {*(versions or {}).values()} == {VERSION} else []
+        moved = asyncio.run(_looked_into(loaded.settings)) if {*(versions or {}).values()} == {VERSION} else []
     except (SettingsError, Unavailable) as wrong:
         if not as_json:
             raise
@@ -66,18 +67,14 @@ def _versions(settings: Settings) -> dict[str, int | None]:
     return found
 
 
-async def _moved(settings: Settings) -> list[str]:
-    """Advice on tenants that were moved. Raises ``StillNeeded`` where the payments of one are in another store."""
-    if not settings.further_stores:
-        return []
-    store = await open_stores_to_read(settings)
-    try:
+async def _looked_into(settings: Settings) -> list[str]:
+    """Advice on tenants that were moved. Raises ``SettingsError`` and ``Unavailable`` where a start would."""
+    async with reading(settings) as store:
+        await startup.check(Gateway(settings=settings, store=store, send=refuse_to_send, clock=SystemClock()))
         if problems := await tenant_stores.misplaced(store, settings):
             raise StillNeeded(problems)
         moved = tenant_stores.moved(store, settings)
         return [f"tenants.{one}.store: must be {name}, to which the tenant was moved" for one, name in moved.items()]
-    finally:
-        await store.close()
 
 
 def _described(version: int | None) -> str:

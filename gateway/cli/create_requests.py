@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Never
+from typing import Any
 
 import click
 
-from gateway.cli.loading import http_url
+from gateway.cli.loading import http_url, refuse_to_send
 from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
 from gateway.core.request_bodies import CreateBody
@@ -47,7 +47,7 @@ class NoStore:
 def offline(settings: Settings) -> Gateway:
     """A gateway that plans: it has no store, and asks no provider."""
     no_store: Any = NoStore()
-    gw = Gateway(settings=settings, store=no_store, send=_refuse_to_send, clock=StillClock())
+    gw = Gateway(settings=settings, store=no_store, send=refuse_to_send, clock=StillClock())
     server = settings.server
     gw.public_url = server.public_url or http_url(server.host, server.port)
     return gw
@@ -68,7 +68,3 @@ def plan_create(
         return plan(gw, tenant, body if account is None else of_account(body, account))
     except TenantError as refusal:
         raise (refusal if maps.request is None else explained(maps.request, refusal)) from None
-
-
-async def _refuse_to_send(*_: object, **__: object) -> Never:
-    raise RuntimeError("a plan asks no provider")

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Never
 
 import click
 
@@ -94,3 +94,8 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+async def refuse_to_send(*_: object, **__: object) -> Never:
+    """What a command sends its requests to providers with: it sends none."""
+    raise AssertionError("a command sends nothing to a provider")

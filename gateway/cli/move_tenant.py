@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Never
+from typing import Any
 
 import click
 from msgspec.structs import replace
 
 from gateway.cli.edited_settings import edit, editing
-from gateway.cli.loading import Configuration, config_option, json_option, load
+from gateway.cli.loading import Configuration, config_option, json_option, load, refuse_to_send
 from gateway.cli.output import print_json, print_pairs
 from gateway.cli.user_name import user_name
 from gateway.core.errors import SettingsError
@@ -56,7 +56,7 @@ async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
     settings, clock = _patient(loaded.settings), SystemClock()
     store = await open_stores(settings)
     try:
-        gw = Gateway(settings=settings, store=store, send=_refuse_to_send, clock=clock)
+        gw = Gateway(settings=settings, store=store, send=refuse_to_send, clock=clock)
         moving, begun = await flow.plan(gw, tenant, to)
         if moving is None:
             await flow.forget_arrivals(gw, tenant)
@@ -107,7 +107,3 @@ def _edit(config: Path, tenant: str, to: str) -> str | None:
 
 def _tell(table: str, rows: int) -> None:
     click.echo(f"{table}: {rows} rows", err=True)
-
-
-async def _refuse_to_send(*_: object, **__: object) -> Never:
-    raise AssertionError("a move sends nothing")

@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from gateway.core.payment import State
 from gateway.drivers.store.metadata import COPIED, RESTORED
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
+from tests.cli.test_migrate import on_postgresql
+from tests.drivers.test_store_migrations import EMPTY
 from tests.support.cli import run, running, write
 from tests.support.factories.store_units import resolved_payment, stored
 from tests.support.scenarios.restored_backup import Client, doubled
@@ -83,12 +86,14 @@ async def test_a_backup_beside_a_running_server(stack: GatewayStack) -> None:
 
 
 async def test_a_backup_can_be_read_but_not_served(config: Path) -> None:
-    """Reading commands work on a copy; serve ends with 4 and names the command that makes it a store."""
+    """Reading commands work on a copy; serve ends with 4 and names the command that makes it a store, as check does."""
     assert (await command("backup", config.parent / "copy.db", "--config", config)).exit_code == 0
     (config.parent / "copy.db").replace(store_of(config))
     assert (await command("payments", "list", "--config", config)).exit_code == 0
     with running("serve", "--config", config, lines=0) as process:
         code, errors = process.ended()
+    checked = await command("check", "--store", "--config", config)
+    assert (code, errors.splitlines()[-1]) == (checked.exit_code, checked.stderr.rstrip())
     assert (code, "gateway recover --restored" in errors) == (4, True)
 
 
@@ -181,6 +186,15 @@ async def test_recover_without_a_store(tmp_path: Path) -> None:
     """There is nothing to recover: 4, and no store is made."""
     result = await command("recover", "--config", write(tmp_path))
     assert (result.exit_code, (tmp_path / "data").exists()) == (4, False)
+
+
+def test_recover_makes_no_tables(tmp_path: Path, database_url: str) -> None:
+    """An empty database is the wrong one, where something is to be recovered."""
+    with psycopg.connect(database_url, autocommit=True) as server:
+        server.execute(EMPTY)
+        result = run("recover", "--restored", "--config", on_postgresql(tmp_path, database_url))
+        assert (result.exit_code, result.stdout, "there is no store in the database" in result.stderr) == (4, "", True)
+        assert server.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
 async def test_recover_names_a_damaged_store(config: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,14 @@ import psycopg
 import pytest
 import yaml
 
+from gateway.drivers.store.metadata import USED_WITH, set_only
 from gateway.drivers.store.schema import VERSION
+from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.statements import NO_TENANT
 from tests.cli.test_migrate import on_postgresql
 from tests.support.cli import SHIPPED, run, write
 from tests.support.factories.releases import left_by_release
+from tests.support.factories.store_units import stored
 from tests.support.postgresql import shut
 
 BAD = "server: {}\nbogus: 1\n"
@@ -191,6 +197,20 @@ def test_an_older_file_is_brought_up_to_date_by_the_next_start(tmp_path: Path) -
     newer = run("check", "--store", "--config", config)
     assert (newer.exit_code, newer.stdout) == (4, "")
     assert "made by a newer gateway" in newer.stderr
+
+
+async def test_a_store_that_needs_other_settings_is_named(tmp_path: Path) -> None:
+    """As a start would: the account of a payment that is still open, and the secret that the store was used with."""
+    config = write(tmp_path)
+    store = await open_sqlite(tmp_path / "data" / "gateway.db")
+    await stored(store, 1, account="former", provider="creditkey")
+    gone = await asyncio.to_thread(run, "check", "--store", "--config", config)
+    assert (gone.exit_code, "accounts.former: is gone, but payments of it" in gone.stderr) == (2, True)
+    await store.commit(NO_TENANT, [*set_only(USED_WITH, "that of another", datetime.now(UTC))])
+    await store.close()
+    other = await asyncio.to_thread(run, "check", "--store", "--config", config)
+    assert (other.exit_code, "is not the secret that this store was last used with" in other.stderr) == (2, True)
+    assert (await asyncio.to_thread(run, "check", "--config", config)).exit_code == 0
 
 
 def test_databases_are_looked_at_each(tmp_path: Path, database_url: str) -> None:

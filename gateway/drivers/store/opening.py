@@ -15,7 +15,7 @@ from gateway.drivers.measures import Measures
 from gateway.drivers.settings import Settings, StoreTarget
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read, plan_sqlite, version_of_sqlite
-from gateway.drivers.store.store_files import AlreadyRunning
+from gateway.drivers.store.store_files import AlreadyRunning, require_store
 from gateway.drivers.store.tenant_map import TenantMap
 
 NO_DRIVER = "store.url: PostgreSQL needs its driver: pip install 'tenant-payment-gateway[postgres]'"
@@ -79,6 +79,16 @@ async def open_store_to_read(target: StoreTarget) -> Store:
     from gateway.drivers.store.postgresql.engine import open_postgresql_to_read  # as above
 
     return await open_postgresql_to_read(target.url.reveal())
+
+
+async def require_tables(target: StoreTarget) -> None:
+    """Refuse a store that is not there: opening it would make one. Raises as ``open_store``."""
+    if isinstance(target.url, Path):
+        return require_store(target.url)
+    _require_driver(target)
+    from gateway.drivers.store.postgresql import migrations  # as above
+
+    return await migrations.check_found(target.url.reveal())
 
 
 async def version_of_store(target: StoreTarget) -> int | None:

@@ -84,7 +84,7 @@ def take_lock(path: Path) -> int:
 def require_store(path: Path) -> None:
     """Raises ``Unavailable`` where no database is; SQLite would take an empty file for a new one."""
     if not path.is_file():
-        raise Unavailable(f"there is no store {path}")
+        raise Unavailable(f"there is no store {path}: gateway serve makes it at its first start")
     if path.stat().st_size == 0:
         raise Unavailable(f"the store {path} is an empty file")
 

@@ -13,6 +13,7 @@ from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit, tenant_stores
 from gateway.flows.audit import Act
 from gateway.flows.background import after_restore
+from gateway.flows.background.secret_fingerprint import check_secret
 from gateway.flows.background.timelines import (
     go_on,
     go_on_carefully,
@@ -57,6 +58,17 @@ async def check_names(gw: Gateway) -> None:
         raise StillNeeded(sorted(problems))
 
 
+async def check(gw: Gateway) -> None:
+    """Refuse a store on which no gateway starts with these settings, and change nothing.
+
+    Raises ``SettingsError`` and ``Unavailable``.
+    """
+    await check_secret(gw)
+    await check_names(gw)
+    await _check_whole(gw)
+    await _refuse_backup(gw)
+
+
 async def start(gw: Gateway) -> None:
     """Begin, after a restored backup with its caution: a database says by itself that it may be one."""
     if await may_be_older(gw):
@@ -85,8 +97,7 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     """
     await _check_whole(gw)
     await check_places(gw)
-    if await gw.store.metadata.timestamp(COPIED) is not None:
-        raise Unavailable("the store is a backup: run gateway recover --restored first")
+    await _refuse_backup(gw)
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
     unknown = await submit.resolve_interrupted(gw)
     await note_servers(gw)
@@ -127,6 +138,11 @@ async def _check_whole(gw: Gateway) -> None:
     """Refuse a store that another was not copied into whole. Raises ``Unavailable``."""
     if await gw.store.metadata.unfinished_copy() is not None:
         raise Unavailable("the store is the unfinished copy of another: run gateway store copy again")
+
+
+async def _refuse_backup(gw: Gateway) -> None:
+    if await gw.store.metadata.timestamp(COPIED) is not None:
+        raise Unavailable("the store is a backup: run gateway recover --restored first")
 
 
 async def check_places(gw: Gateway) -> None:

@@ -91,7 +91,7 @@ def check(found: Found) -> None:
 async def check_found(url: str) -> None:
     """Refuse a database without tables, and tables that this gateway cannot work on. Raises ``Unavailable``."""
     if await version(url) is None:
-        raise Unavailable("there is no store in the database: start the gateway once")
+        raise Unavailable("there is no store in the database: gateway serve makes it at its first start")
 
 
 async def version(url: str) -> int | None:
