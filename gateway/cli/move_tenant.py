@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from gateway.cli.loading import Configuration, config_option, json_option, load,
 from gateway.cli.output import print_json, print_pairs
 from gateway.cli.user_name import user_name
 from gateway.core.errors import SettingsError
-from gateway.drivers.clock import SystemClock
+from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.opening import open_stores
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows import move_tenant as flow
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
 from gateway.flows.runtime import Gateway
@@ -53,9 +56,10 @@ def _check_names(settings: Settings, tenant: str, to: str) -> None:
 
 
 async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
-    settings, clock = _patient(loaded.settings), SystemClock()
+    settings = _patient(loaded.settings)
     store = await open_stores(settings)
     try:
+        clock = await _clock_of(store)
         gw = Gateway(settings=settings, store=store, send=refuse_to_send, clock=clock)
         moving, begun = await flow.plan(gw, tenant, to)
         if moving is None:
@@ -83,6 +87,24 @@ async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
         }
     finally:
         await store.close()
+
+
+class _ClockOf(SystemClock):
+    """A database's clock: by this machine's, if it is ahead, all gateways would seem to be dead."""
+
+    def __init__(self, database: datetime, own: Clock) -> None:
+        self._own, self._ahead = own, own.now() - database
+
+    def now(self) -> datetime:
+        """The time there, in UTC."""
+        return self._own.now() - self._ahead
+
+
+async def _clock_of(store: Store) -> Clock:
+    own = SystemClock()
+    if not store.is_shared:
+        return own
+    return _ClockOf(from_milliseconds(await store.parts[0].nodes.database_clock()), own)
 
 
 def _patient(settings: Settings) -> Settings:

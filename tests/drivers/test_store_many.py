@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from tests.support.shared_engine import shared_database, shared_store
 from tests.support.virtual_clock import VirtualClock
 
 
-def settings_of(folder: Path, names: Sequence[str] = ("main", "eu")) -> Settings:
-    """Two stores, or those named: acme is in eu, globex in the first."""
+def settings_of(folder: Path, names: Sequence[str] = ("main", "eu"), urls: Mapping[str, str] | None = None) -> Settings:
+    """Two stores, or those named, or those of these URLs: acme is in eu, globex in the first."""
     tenants: dict[str, Any] = {"acme": {"store": "eu"}, "globex": {}}
-    stores = {name: {"url": f"sqlite:///{name}/gateway.db"} for name in names}
+    files = {name: f"sqlite:///{name}/gateway.db" for name in names}
+    stores = {name: {"url": url} for name, url in (urls or files).items()}
     server = {"secret": "test-master-secret-of-forty-characters-00", "development": True}
     path = folder / "settings.yaml"
     path.write_text(yaml.safe_dump({"server": server, "stores": stores, "tenants": tenants}))

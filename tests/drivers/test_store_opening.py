@@ -12,7 +12,13 @@ import pytest
 from gateway.core.errors import SettingsError, Unavailable
 from gateway.core.secret import Secret
 from gateway.drivers.settings import StoreTarget
-from gateway.drivers.store.opening import missing_driver, open_store, open_store_to_read, open_stores
+from gateway.drivers.store.opening import (
+    missing_driver,
+    open_store,
+    open_store_to_read,
+    open_stores,
+    open_stores_to_read,
+)
 from tests.drivers.test_store_many import settings_of
 
 NOWHERE = StoreTarget(url=Secret("postgresql://gateway:Zr7-secret@127.0.0.1:1/payments"))
@@ -33,6 +39,14 @@ async def test_the_only_store_keeps_its_name(tmp_path: Path) -> None:
     store = await open_stores(settings_of(tmp_path, ["eu"]))
     assert [*store.by_name] == ["eu"]
     await store.close()
+
+
+@pytest.mark.parametrize("opening", [open_stores, open_stores_to_read])
+async def test_one_database_is_one_store(tmp_path: Path, database_url: str, opening: Any) -> None:
+    """However its URLs are written: the rows of a tenant that moves would be deleted where they are."""
+    urls = {"main": database_url, "eu": f"{database_url}?application_name=other"}
+    with pytest.raises(SettingsError, match=r"stores\.eu\.url: leads to the database of main"):
+        await opening(settings_of(tmp_path, urls=urls))
 
 
 @pytest.mark.parametrize("opening", [open_store, open_store_to_read])

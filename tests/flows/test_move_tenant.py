@@ -7,12 +7,13 @@ import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.drivers.clock import milliseconds
+from gateway.drivers.clock import SystemClock, milliseconds
 from gateway.drivers.store import moves
 from gateway.drivers.store.copying.comparison import contents
 from gateway.drivers.store.copying.tenant import OF_TENANT
@@ -220,10 +221,20 @@ async def standing_still(stack: GatewayStack) -> AsyncIterator[None]:
     await node.renew("", stack.url)
 
 
+@pytest.mark.parametrize("ahead", [0, 3600])
 async def test_all_that_live_have_seen_it_before_rows_are_copied(
-    two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch
+    two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
-    """One that has not yet serves the tenant where it is: it would answer from rows that are left behind."""
+    """One that has not yet serves the tenant where it is: it would answer from rows that are left behind.
+
+    Also where the clock of the machine that runs the command is ahead, by which nobody would be alive.
+    """
+
+    class Ahead(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=ahead)
+
+    monkeypatch.setattr("gateway.cli.move_tenant.SystemClock", Ahead)
     slow, looked = two[1].gateway.node, asyncio.Event()
     seen: list[str] = []
     copy, not_seen = move_tenant.copy_tenant, Moves.not_acknowledged

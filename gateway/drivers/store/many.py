@@ -152,6 +152,7 @@ OF_EACH = frozenset(
         "refused_requests.has_any",
         "metadata.secret_fingerprint",
         "metadata.server",
+        "metadata.database",
         "metadata.unchecked",
         "metadata.payments_after",
         "nodes.all",

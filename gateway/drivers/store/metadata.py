@@ -136,6 +136,13 @@ class Metadata:
         )
         return [(tenant, identifier) for tenant, identifier in rows]
 
+    async def database(self) -> tuple[str, str]:
+        """Its name and when its server was started, by which it is told from all others; only on a server's."""
+        ((name, started),) = await self._engine.rows(
+            "SELECT current_database(), CAST(pg_postmaster_start_time() AS TEXT)", ()
+        )
+        return name, started
+
     async def database_bytes(self) -> int:
         """Bytes that the whole database takes; only on a server's."""
         return int((await self._engine.rows("SELECT pg_database_size(current_database())", ()))[0][0])

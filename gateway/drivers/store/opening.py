@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -59,6 +59,7 @@ async def _all(settings: Settings, opening: Callable[[StoreTarget], Awaitable[St
         for name, target in settings.stores.items():
             opened[name] = await opening(target)
             stack.push_async_callback(opened[name].close)
+        await _refuse_one_twice(opened)
         stack.pop_all()
     if not settings.further_stores:
         only = opened[settings.main_store]
@@ -69,6 +70,14 @@ async def _all(settings: Settings, opening: Callable[[StoreTarget], Awaitable[St
     store = ManyStores(opened, settings)
     await store.read_moves()  # commands that only read follow them too
     return store
+
+
+async def _refuse_one_twice(opened: Mapping[str, Store]) -> None:
+    """Refuse two URLs of one database: a tenant that moved would be deleted there. Raises ``SettingsError``."""
+    known: dict[tuple[str, str], str] = {}
+    for name, store in opened.items() if len(opened) > 1 else ():
+        if store.is_shared and (first := known.setdefault(await store.metadata.database(), name)) != name:
+            raise SettingsError([f"stores.{name}.url: leads to the database of {first}: give each store its own"])
 
 
 async def open_store_to_read(target: StoreTarget) -> Store:
