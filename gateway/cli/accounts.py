@@ -126,7 +126,7 @@ def _lines(shown: Mapping[str, Any]) -> dict[str, object]:
     anew = {"enter anew": ", ".join(shown["enter_anew"])} if shown["enter_anew"] else {}
     return {
         "provider": shown["provider"],
-        "accepts_new": "yes" if shown["accepts_new"] else "no",
+        "accepts_new": shown["accepts_new"],
         **_lines_to_enter(shown),
         **anew,
     }

@@ -16,6 +16,7 @@ from yarl import URL
 
 from gateway.cli.loading import http_url, load
 from gateway.cli.output import print_json
+from gateway.core.errors import SettingsError
 from gateway.core.secret import Secret
 from gateway.web.four_eyes import NeedsApproval
 from gateway.web.problems import MEDIA_TYPE
@@ -132,7 +133,12 @@ def _given(url: str) -> str:
 
 
 def _from_settings(config: Path) -> str:
-    admin = load(config).settings.server.admin
+    try:
+        admin = load(config).settings.server.admin
+    except SettingsError as wrong:
+        raise SettingsError(
+            [*wrong.problems, "--admin-url URL asks the running gateway without these settings"]
+        ) from None
     if admin.port == 0:
         raise click.UsageError("server.admin.port is 0: pass --admin-url with the address in the server's ready line")
     return http_url(admin.host, admin.port)

@@ -37,6 +37,13 @@ def harmless(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def as_cell(value: object) -> str:
+    """A value as people read it: ``-`` for none, ``yes`` and ``no``, and any text harmless."""
+    if value is None:
+        return "-"
+    return ("no", "yes")[value] if isinstance(value, bool) else harmless(str(value))
+
+
 def as_line(value: object) -> str | None:
     """A member as one line of text; values that are not text become JSON."""
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -51,12 +58,12 @@ def print_pairs(pairs: Mapping[str, object], *, indent: str = "") -> None:
     """Print names and values in two columns, never wrapped: values are copied from here."""
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        click.echo(f"{indent}{name:<{width}}  {'-' if value is None else harmless(str(value))}")
+        click.echo(f"{indent}{name:<{width}}  {as_cell(value)}")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, wide: bool = False) -> None:
     """Print a table that fits the window: see ``table.py``. ``wide``, and a pipe: all of it, a line for each row."""
-    texts = [["-" if cell is None else harmless(str(cell)) for cell in row] for row in rows]
+    texts = [[as_cell(cell) for cell in row] for row in rows]
     is_bounded = sys.stdout.isatty() and not wide
     width = shutil.get_terminal_size().columns if is_bounded else None
     for line in lay_out(Table(columns, texts), width):

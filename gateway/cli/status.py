@@ -26,7 +26,7 @@ from gateway.flows.status.shape import (
 )
 from gateway.web.admin.settings import StatusView
 
-NODES = ("node", "process", "url", "version", "settings", "started_at", "heard of")
+NODES = ("node", "process", "url", "version", "shared settings", "started_at", "heard of")
 
 NAMED = 5
 """Endpoints and keys that are named in a line; --json has all."""

@@ -124,4 +124,4 @@ def _end(
 
 def _row(one: Compared) -> Sequence[object]:
     sides = [value for side in (one.source, one.target) for value in (side.rows, side.hash[:SHOWN])]
-    return (one.table, one.tenant or None, *sides, "yes" if one.is_equal else "no")
+    return (one.table, one.tenant or None, *sides, one.is_equal)

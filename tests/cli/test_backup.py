@@ -119,6 +119,7 @@ async def test_a_backup_replaces_nothing_unasked(config: Path) -> None:
     target.write_text("something dear")
     refused = await command("backup", target, "--config", config)
     assert (refused.exit_code, refused.stdout, target.read_text()) == (1, "", "something dear")
+    assert refused.stderr.endswith("copy.db exists already: --force replaces it\n")
     assert (await command("backup", target, "--force", "--config", config)).exit_code == 0
     assert rows(target, "SELECT COUNT(*) FROM payments") == [(3,)]
     assert files_in(config.parent) == ["copy.db", "data", "settings.yaml"]

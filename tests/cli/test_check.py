@@ -206,6 +206,7 @@ async def test_a_store_that_needs_other_settings_is_named(tmp_path: Path) -> Non
     await stored(store, 1, account="former", provider="creditkey")
     gone = await asyncio.to_thread(run, "check", "--store", "--config", config)
     assert (gone.exit_code, "accounts.former: is gone, but payments of it" in gone.stderr) == (2, True)
+    assert gone.stderr.endswith("put it back until they have ended, with accepts_new: false\n")
     await store.commit(NO_TENANT, [*set_only(USED_WITH, "that of another", datetime.now(UTC))])
     await store.close()
     other = await asyncio.to_thread(run, "check", "--store", "--config", config)

@@ -21,7 +21,7 @@ async def test_a_disabled_endpoint_is_found_and_enabled(staffed: GatewayStack) -
     shown = await command(staffed, "endpoints", "list")
     assert shown.exit_code == 0, shown.output
     [row] = [line.split() for line in shown.stdout.splitlines() if line.startswith("acme")]
-    assert (row[1], row[4]) == ("False", "gone")
+    assert (row[1], row[4]) == ("no", "gone")
     done = await printed(staffed, "endpoints", "enable", "acme", "--redeliver", "--reason", "it was a wrong deployment")
     assert (done["enabled"], done["redelivered"]) == (True, len(missed))
     act = (await printed(staffed, "audit"))["data"][0]

@@ -45,6 +45,16 @@ async def test_reload_prints_the_version_and_each_mistake(tmp_path: Path) -> Non
         assert 'tenant acme: nmae: unknown key "nmae"' in refused.stderr
 
 
+@pytest.mark.parametrize("command", ["reload", "status", "find"])
+def test_a_command_that_cannot_read_the_settings_says_what_needs_none(tmp_path: Path, command: str) -> None:
+    """A mistake in the file is when an operator wants to see the gateway that runs."""
+    (tmp_path / "settings.yaml").write_text("server: 7\n")
+    result = run(command, "--config", tmp_path / "settings.yaml")
+    first, *_, last = result.stderr.splitlines()
+    assert (result.exit_code, first.startswith("settings.yaml:1: server: ")) == (2, True)
+    assert last == "--admin-url URL asks the running gateway without these settings"
+
+
 def test_a_hangup_loads_the_settings_again(tmp_path: Path) -> None:
     """SIGHUP kills nothing: a mistake is logged with its line, a good file with its hash, and SIGTERM still stops."""
     with running("serve", "--config", write(tmp_path)) as process:

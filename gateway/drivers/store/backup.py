@@ -80,7 +80,7 @@ def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     }:
         raise NotCopied(f"{target} is a file of the store")
     if target.exists() and not overwrite:
-        raise NotCopied(f"{target} exists already")
+        raise NotCopied(f"{target} exists already: --force replaces it")
     if target.exists() and not target.is_file():
         raise NotCopied(f"{target} is not a file")
 

@@ -48,12 +48,13 @@ async def check_names(gw: Gateway) -> None:
     ):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
+        gone = "is gone, but payments of it are still open: put it back until they have ended"
         if known is None or account not in known.accounts:
-            problems.add(f"{place}: accounts.{account}: is gone, but payments of it are still open")
+            problems.add(f"{place}: accounts.{account}: {gone}, with accepts_new: false")
         elif known.accounts[account].provider.name != provider:
             problems.add(f'{place}: accounts.{account}.provider: was "{provider}" for payments that are still open')
         if method is not None and (known is None or method not in known.deposit_methods):
-            problems.add(f"{place}: deposit_methods.{method}: is gone, but payments of it are still open")
+            problems.add(f"{place}: deposit_methods.{method}: {gone}")
     if problems:
         raise StillNeeded(sorted(problems))
 
