@@ -109,7 +109,7 @@ def _metadata(info: inspect.Metadata, value: Any, path: str, notes: ProblemList)
 
 def _text(info: inspect.StrType, value: Any, path: str, notes: ProblemList, must: str | None = None) -> Any:
     if not isinstance(value, str):
-        return _wrong_kind("a text", value, path, notes)
+        return _wrong_kind("a string", value, path, notes)
     problem = _problem_of_text(info, value, must)
     return value if problem is None else notes.add(path, problem)
 
@@ -169,7 +169,7 @@ def _custom(info: inspect.CustomType, value: Any, path: str, notes: ProblemList)
 
 def _list(info: inspect.ListType, value: Any, path: str, notes: ProblemList) -> Any:
     if not isinstance(value, list):
-        return _wrong_kind("a list", value, path, notes)
+        return _wrong_kind("an array", value, path, notes)
     if info.min_length is not None and len(value) < info.min_length:
         return notes.add(path, f"has {len(value)} items, at least {info.min_length} are needed")
     if info.max_length is not None and len(value) > info.max_length:
@@ -194,11 +194,11 @@ def _wrong_kind(wanted: str, value: Any, path: str, notes: ProblemList) -> Any:
 
 
 _KINDS: Mapping[type, str] = {
-    str: "a text",
+    str: "a string",
     int: "a number",
     JsonNumber: "a number",
     bool: "a boolean",
-    list: "a list",
+    list: "an array",
     dict: "an object",
     type(None): "null",
 }

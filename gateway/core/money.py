@@ -29,7 +29,7 @@ class Amount(Decimal):
     def read(cls, given: object) -> Self:
         """Take decimal text, an integer or an exact ``Decimal``. Raises ``ValueError`` worded for the tenant."""
         if isinstance(given, bool) or not isinstance(given, str | int | Decimal):
-            raise ValueError('must be a decimal text such as "10.50" or a number')
+            raise ValueError('must be a decimal string such as "10.50" or a number')
         text = given if isinstance(given, str) else str(given)
         if _AMOUNT_TEXT.fullmatch(text) is None:
             raise ValueError('must be a decimal such as "10.50", without exponent, blank or separator')

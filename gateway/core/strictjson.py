@@ -111,6 +111,8 @@ def _read(data: bytes, decoder: json.JSONDecoder) -> Any:
         text = data.decode("utf-8", "strict")
     except UnicodeDecodeError as problem:
         raise NotStrictJson(f"byte {problem.start} is not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise NotStrictJson("begins with a byte order mark: send UTF-8 without one")
     if _nesting_over(text, MAX_NESTING):
         raise NotStrictJson(f"nested deeper than {MAX_NESTING}")
     try:
@@ -147,7 +149,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # set.add is the "not seen" branch
-        raise NotStrictJson(f"member {twice[:64]!r} stands twice")
+        raise NotStrictJson(f"member {json.dumps(twice[:64])} is written twice")
     return members
 
 

@@ -7,15 +7,15 @@ import re
 from aiohttp import web
 
 from gateway.core.errors import TenantError
-from gateway.core.wording import joined_with_or
+from gateway.core.wording import joined_with_or, shortened
 from gateway.web.app_keys import GATEWAY
 from gateway.web.leaked_secrets import may_be_an_id
 from gateway.web.request import BODY_LIMIT
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
-_QUOTED = re.compile(r"(?:/(?:v[0-9]{1,2}|[A-Za-z_-]{1,40})){1,2}/*")
-"""Paths that an error quotes: one or two words. Longer ones hold ids, and their other parts could be a secret."""
+_WORD = re.compile(r"v[0-9]{1,2}|[A-Za-z_-]{0,20}")
+"""Parts of a path that an error quotes. Others may be an id, or a secret that was pasted there."""
 
 CALLBACKS = frozenset({"callback", "callbacks", "pay", "pay/callback"})
 """What is left of a callback address where the account's part is missing."""
@@ -40,13 +40,13 @@ async def _detail(request: web.Request, refused: web.HTTPException) -> str:
 
 
 async def _no_route(request: web.Request) -> str:
-    path, bare = request.path, request.path.rstrip("/")
-    is_quoted = _QUOTED.fullmatch(path) is not None and may_be_an_id(path, request[GATEWAY].masks)
-    problem = f"there is no route {request.method} {path}" if is_quoted else "there is no such route"
+    path, bare, masks = request.path, request.path.rstrip("/"), request[GATEWAY].masks
+    shown = "/".join(one if _WORD.fullmatch(one) and may_be_an_id(one, masks) else "…" for one in path.split("/"))
+    problem = f"there is no route {request.method} {shortened(shown)}"
     if path.strip("/").lower() in CALLBACKS:
         return f"{problem}; {CALLBACK_ADDRESS}"
     if bare not in ("", path) and await _exists(request, bare):
-        return f"{problem}; write it without the slash at the end{f': {bare}' if is_quoted else ''}"
+        return f"{problem}; write it without the slash at the end: {shortened(shown.rstrip('/'))}"
     return f"{problem}; GET /docs on the public listener shows all"
 
 

@@ -18,7 +18,7 @@ from gateway.drivers.store.rows import PageRequest
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 
-_PLAIN_NAME = re.compile(r"[a-z_]{1,30}")
+_PLAIN_NAME = re.compile(r"[A-Za-z_]{1,30}")
 """Unknown names that an error quotes. Other texts may be a secret that was pasted into the query."""
 
 

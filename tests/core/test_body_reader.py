@@ -47,49 +47,51 @@ def problems(data: Any, wanted: type[Any] = CreateBody) -> list[tuple[str, str]]
     return list(body_reader.read(data, wanted)[1])
 
 
-KINDS = {"7": "a number", "2.5": "a number", "true": "a boolean", "null": "null", "[]": "a list", "{}": "an object"}
+KINDS = {"7": "a number", "2.5": "a number", "true": "a boolean", "null": "null", "[]": "an array", "{}": "an object"}
 
 
 @pytest.mark.parametrize(("literal", "kind"), KINDS.items())
 def test_a_wrong_kind_is_said_in_words_of_json(literal: str, kind: str) -> None:
     """Neither ``int`` nor ``dict`` nor any other word of Python's."""
-    assert problems(parsed(literal, "merchant_reference")) == [("$.merchant_reference", f"must be a text, not {kind}")]
+    assert problems(parsed(literal, "merchant_reference")) == [
+        ("$.merchant_reference", f"must be a string, not {kind}")
+    ]
 
 
 @pytest.mark.parametrize(
     ("path", "literal", "field", "sentence"),
     [
-        (("metadata", "warehouse"), "7", "$.metadata.warehouse", "must be a text, not a number"),
-        (("metadata", "a.b"), "7", '$.metadata["a.b"]', "must be a text, not a number"),
-        (("metadata", "a b"), "true", '$.metadata["a b"]', "must be a text, not a boolean"),
-        (("metadata", 'say "x"'), "null", '$.metadata["say \\"x\\""]', "must be a text, not null"),
-        (("metadata", "größe"), "{}", '$.metadata["größe"]', "must be a text, not an object"),
-        (("metadata", "1"), "[]", '$.metadata["1"]', "must be a text, not a list"),
+        (("metadata", "warehouse"), "7", "$.metadata.warehouse", "must be a string, not a number"),
+        (("metadata", "a.b"), "7", '$.metadata["a.b"]', "must be a string, not a number"),
+        (("metadata", "a b"), "true", '$.metadata["a b"]', "must be a string, not a boolean"),
+        (("metadata", 'say "x"'), "null", '$.metadata["say \\"x\\""]', "must be a string, not null"),
+        (("metadata", "größe"), "{}", '$.metadata["größe"]', "must be a string, not an object"),
+        (("metadata", "1"), "[]", '$.metadata["1"]', "must be a string, not an array"),
         (("metadata", "warehouse"), json.dumps("x" * 501), "$.metadata.warehouse", "has 501 characters, at most 500"),
         (("metadata", "k" * 41), '"x"', f"$.metadata.{'k' * 41}", "the name has 41 characters, at most 40"),
         (("metadata", ""), '"x"', '$.metadata[""]', "the name must not be empty"),
         (("metadata", " "), '"x"', '$.metadata[" "]', "the name must not be blank"),
         (("metadata", "a\x00b"), '"x"', '$.metadata["a\\u0000b"]', "the name must not hold control characters"),
         (("metadata",), json.dumps({str(n): "" for n in range(21)}), "$.metadata", "has 21 members, at most 20"),
-        (("fields", "custom_1"), "1", "$.fields.custom_1", "must be a text, not a number"),
-        (("fields", "a b"), "1", '$.fields["a b"]', "must be a text, not a number"),
+        (("fields", "custom_1"), "1", "$.fields.custom_1", "must be a string, not a number"),
+        (("fields", "a b"), "1", '$.fields["a b"]', "must be a string, not a number"),
         (("checkout", "mode"), '"popup"', "$.checkout.mode", "must be link or redirect"),
         (("checkout", "mode"), "7", "$.checkout.mode", "must be link or redirect"),
         (("checkout", "contact_method"), '"fax"', "$.checkout.contact_method", "must be email or phone"),
-        (("checkout", "notify_rep"), '"true"', "$.checkout.notify_rep", "must be true or false, not a text"),
+        (("checkout", "notify_rep"), '"true"', "$.checkout.notify_rep", "must be true or false, not a string"),
         (("checkout", "notify_rep"), "1", "$.checkout.notify_rep", "must be true or false, not a number"),
-        (("order",), "[]", "$.order", "must be an object, not a list"),
-        (("order", "items"), "{}", "$.order.items", "must be a list, not an object"),
-        (("order", "items", 0), '"PJ-1"', "$.order.items[0]", "must be an object, not a text"),
-        (("order", "items", 0, "name"), "null", "$.order.items[0].name", "must be a text, not null"),
-        (("order", "items", 0, "sku"), "7", "$.order.items[0].sku", "must be a text, not a number"),
+        (("order",), "[]", "$.order", "must be an object, not an array"),
+        (("order", "items"), "{}", "$.order.items", "must be an array, not an object"),
+        (("order", "items", 0), '"PJ-1"', "$.order.items[0]", "must be an object, not a string"),
+        (("order", "items", 0, "name"), "null", "$.order.items[0].name", "must be a string, not null"),
+        (("order", "items", 0, "sku"), "7", "$.order.items[0].sku", "must be a string, not a number"),
         (("order", "items"), json.dumps([ITEM] * 501), "$.order.items", "has 501 items, at most 500"),
         (("currency",), '"usd"', "$.currency", "must be a currency code in upper case, such as USD"),
         (("currency",), '"USD\\n"', "$.currency", "must be a currency code in upper case, such as USD"),
         (("currency",), '""', "$.currency", "must not be empty"),
         (("merchant_reference",), '"ÄÖ-1"', "$.merchant_reference", "must be printable ASCII"),
         (("merchant_reference",), '"a\\tb"', "$.merchant_reference", "must be printable ASCII"),
-        (("amount",), "[]", "$.amount", "must be a decimal text such as"),
+        (("amount",), "[]", "$.amount", "must be a decimal string such as"),
         (("amount",), "1e2", "$.amount", "without exponent"),
         (("amuont",), '"1"', "$.amuont", 'is not known; did you mean "amount"?'),
         (("reference",), '"1"', "$.reference", 'is not known; did you mean "merchant_reference"?'),
@@ -160,7 +162,7 @@ def test_a_whole_number_is_taken_in_any_spelling(literal: str) -> None:
         ("25e-1", "must be a whole number: for part of a unit write 1 and fold the part into price and name"),
         ("1e-400", "must be a whole number: for part of a unit write 1 and fold the part into price and name"),
         ("2.00000000000000000000000000000000001", "must be a whole number: for part of a unit"),
-        ('"2"', "must be a whole number, not a text"),
+        ('"2"', "must be a whole number, not a string"),
         ("true", "must be a whole number, not a boolean"),
         ("null", "must be a whole number, not null"),
         ("0", "must be at least 1"),

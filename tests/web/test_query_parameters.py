@@ -47,7 +47,7 @@ async def test_no_route_for_operators_passes_a_parameter_over(tmp_path: Path) ->
         ("provider_reference=nope", "provider_reference", 'did you mean "merchant_reference"?'),
         ("updated_after=2026-01-01T00:00:00Z", "updated_after", 'did you mean "created_after"?'),
         ("offset=50", "offset", "known are merchant_reference, state, account"),
-        ("Limit=5", "a query parameter", 'did you mean "limit"?'),
+        ("Limit=5", "Limit", 'did you mean "limit"?'),
         ("gw_k1_secret-of-somebody=1", "a query parameter", "known are"),
         ("foo=", "foo", "is not known"),
         ("state=captured&state=failed", "state", "is given twice"),
@@ -92,6 +92,7 @@ async def test_an_unknown_currency_is_refused_as_in_a_create(shared_stack: Gatew
     reply = await shared_stack.call("GET", f"/v1/deposit-methods?currency={currency}")
     assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
     assert "is not supported; use a code" in reply.json["detail"]
+    assert reply.json["errors"] == [{"field": "currency", "message": reply.json["detail"]}]
 
 
 @shared

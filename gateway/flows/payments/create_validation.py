@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
 from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order
-from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of, together
+from gateway.core.errors import FieldError, ProviderError, TenantError, invalid, refusals_of, together
 from gateway.core.money import Money, currency_digits
 from gateway.core.payment_urls import Urls
 from gateway.core.request_bodies import CreateBody
@@ -67,11 +67,12 @@ def content_refusals(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_
     ]
 
 
-def digits_of(gw: Gateway, currency: str) -> int:
-    """The decimals of a currency. Raises ``currency_not_supported``."""
+def digits_of(gw: Gateway, currency: str, field: str = "$.currency") -> int:
+    """The decimals of a currency. Raises ``currency_not_supported``, which names ``field``."""
     digits = currency_digits(currency, gw.settings.currencies)
     if digits is None:
-        raise TenantError("currency_not_supported", f"currency {currency} is not supported; use a code such as USD")
+        problem = f"currency {currency} is not supported; use a code such as USD"
+        raise TenantError("currency_not_supported", problem, errors=[FieldError(field=field, message=problem)])
     return digits
 
 

@@ -17,7 +17,7 @@ from gateway.core.field_values import Field
 from gateway.core.money import Amount
 from gateway.core.view_types import AmountText, Link
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
-from gateway.flows.payments.create_validation import check_currency
+from gateway.flows.payments.create_validation import digits_of
 from gateway.flows.runtime import Gateway
 from gateway.web.query_parameters import parameters
 from gateway.web.request import TenantCall
@@ -135,7 +135,8 @@ async def deposit_methods(call: TenantCall) -> Reply:
     """``GET /v1/deposit-methods``: those that take this currency and amount, and whose account takes new payments."""
     query, tenant = call.query, call.tenant
     currency = query["currency"].upper() if "currency" in query else None
-    check_currency(call.gw, currency)
+    if currency is not None:
+        digits_of(call.gw, currency, "currency")
     amount = amount_of(query.get("amount"))
     shown = [
         _method(method, tenant.accounts[method.account], query.get("lang"))

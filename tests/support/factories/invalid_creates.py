@@ -83,9 +83,9 @@ CREATES = {
         },
         "validation_failed",
         ["$.foo", "$.bar", "$.amount", "$.currency", "$.customer.name"],
-        "must be a text, not a number",
+        "must be a string, not a number",
     ),
-    "a list": create([], "validation_failed", "$", "must be an object, not a list"),
+    "a list": create([], "validation_failed", "$", "must be an object, not an array"),
     "shape and content": create(
         psp_body(amuont="1", amount="0", return_url="https://evil.example/", metadata={"a": 1}),
         "validation_failed",
@@ -124,8 +124,8 @@ CREATES = {
     "nothing": psp("$.amount", "must be more than zero", amount="0.00"),
     "less than nothing": psp("$.amount", "must be more than zero", amount="-0.00"),
     "16 digits": psp("$.amount", "has more than 15 digits", amount="12345678901234.56"),
-    "an amount as an object": psp("$.amount", "must be a decimal text such as", amount={"value": "10.00"}),
-    "no amount": psp("$.amount", "must be a decimal text such as", amount=None),
+    "an amount as an object": psp("$.amount", "must be a decimal string such as", amount={"value": "10.00"}),
+    "no amount": psp("$.amount", "must be a decimal string such as", amount=None),
     # currency
     "lower case": psp("$.currency", "must be a currency code in upper case, such as USD", currency="usd"),
     "a sign": psp("$.currency", "must be a currency code in upper case, such as USD", currency="€€"),
@@ -144,7 +144,7 @@ CREATES = {
     "umlauts": psp("$.merchant_reference", "must be printable ASCII", merchant_reference="Größe-1"),
     "a long reference": psp("$.merchant_reference", "has 65 characters, at most 64", merchant_reference="x" * 65),
     "a reference of blanks": psp("$.merchant_reference", "must not be blank", merchant_reference="   "),
-    "a reference as a number": psp("$.merchant_reference", "must be a text, not a number", merchant_reference=7001),
+    "a reference as a number": psp("$.merchant_reference", "must be a string, not a number", merchant_reference=7001),
     "no account": psp("$.account", "known are creditkey-main, psp-main", code="unknown_account", account="sepa"),
     "an account of blanks": psp("$.account", "must not be blank", account="\u2003"),
     "no method": psp(
@@ -153,21 +153,23 @@ CREATES = {
     "a method of another account": psp("$.account", "leave one of them out", account=CK, deposit_method="bank"),
     "neither": psp("$.account", "name an account (creditkey-main, psp-main)", code="no_route", account=None),
     # customer, fields, metadata
-    "a customer as a text": psp("$.customer", "must be an object, not a text", customer="Dana"),
+    "a customer as a text": psp("$.customer", "must be an object, not a string", customer="Dana"),
     "a mistyped member": psp("$.customer.emial", 'did you mean "email"?', customer={"emial": "a@b.example"}),
     "NUL": psp("$.customer.name", "control characters such as U+0000", customer={"name": "Da\0na"}),
     "DEL": psp("$.customer.email", "control characters such as U+007F", customer={"email": "a\x7f@b.example"}),
     "a name that is too long": psp("$.customer.name", "at most 255", customer={"name": "x" * 256}),
     "another pattern": psp("$.fields.custom_1", "does not match [A-Z]+", fields={"custom_1": "vip"}),
     "no such field": psp("$.fields.vip", "known are custom_1", fields={"vip": "A"}),
-    "a field as a number": psp("$.fields.custom_1", "must be a text, not a number", fields={"custom_1": 1}),
-    "f06: a number in metadata": psp("$.metadata.warehouse", "must be a text, not a number", metadata={"warehouse": 7}),
-    "a boolean in metadata": psp(
-        "$.metadata.gift", "must be a text, not a boolean", metadata={"ok": "1", "gift": True}
+    "a field as a number": psp("$.fields.custom_1", "must be a string, not a number", fields={"custom_1": 1}),
+    "f06: a number in metadata": psp(
+        "$.metadata.warehouse", "must be a string, not a number", metadata={"warehouse": 7}
     ),
-    "null in metadata": psp("$.metadata.note", "must be a text, not null", metadata={"note": None}),
-    "an object in metadata": psp('$.metadata["ship to"]', "must be a text, not an object", metadata={"ship to": {}}),
-    "a name with a dot": psp('$.metadata["a.b"]', "must be a text, not a list", metadata={"a.b": []}),
+    "a boolean in metadata": psp(
+        "$.metadata.gift", "must be a string, not a boolean", metadata={"ok": "1", "gift": True}
+    ),
+    "null in metadata": psp("$.metadata.note", "must be a string, not null", metadata={"note": None}),
+    "an object in metadata": psp('$.metadata["ship to"]', "must be a string, not an object", metadata={"ship to": {}}),
+    "a name with a dot": psp('$.metadata["a.b"]', "must be a string, not an array", metadata={"a.b": []}),
     "a long name": psp(f"$.metadata.{'k' * 41}", "the name has 41 characters", metadata={"k" * 41: "x"}),
     "a long value": psp("$.metadata.k", "has 501 characters, at most 500", metadata={"k": "x" * 501}),
     "21 pairs": psp("$.metadata", "at most 20", metadata={str(number): "x" for number in range(21)}),
@@ -192,7 +194,7 @@ CREATES = {
     ),
     # the order
     "f05: part of a unit": item("quantity", "fold the part into price and name", quantity=2.5),
-    "a quantity as a text": item("quantity", "must be a whole number, not a text", quantity="2"),
+    "a quantity as a text": item("quantity", "must be a whole number, not a string", quantity="2"),
     "a quantity as a boolean": item("quantity", "must be a whole number, not a boolean", quantity=True),
     "no unit": item("quantity", "must be at least 1", quantity=0),
     "very many units": item("quantity", "must be at most 1000000000", quantity=10**12),
@@ -200,7 +202,7 @@ CREATES = {
     "a negative price": item("price", "must not be negative", price="-0.00"),
     "another decimal": item("price", "has more than the 2 decimals", price="1.005"),
     "qty for quantity": psp("$.order.items[0].qty", "is not known", order={"items": [{**ITEM, "qty": 1}]}),
-    "items as an object": psp("$.order.items", "must be a list, not an object", order={"items": ITEM}),
+    "items as an object": psp("$.order.items", "must be an array, not an object", order={"items": ITEM}),
     "a discount below nothing": psp(
         "$.order.charges.discount_amount",
         "must not be negative",
@@ -234,7 +236,7 @@ CREATES = {
         "must be an e-mail address",
         checkout={"mode": "link", "notify_rep": True, "rep_email": "rep"},
     ),
-    "yes": credit("$.checkout.notify_rep", "must be true or false, not a text", checkout={"notify_rep": "yes"}),
+    "yes": credit("$.checkout.notify_rep", "must be true or false, not a string", checkout={"notify_rep": "yes"}),
     "f03: an e-mail of blanks": credit(
         "$.order.billing_address.email", "is required: the link is sent there", order=billing(email="  ")
     ),

@@ -153,7 +153,7 @@ CHANGES = {
         422,
         "validation_failed",
         ["$.amount", "$.reason"],
-        "must be a text, not a number",
+        "must be a string, not a number",
     ),
     "update of nothing": ask(
         "PATCH",
@@ -218,7 +218,7 @@ CHANGES = {
         422,
         "validation_failed",
         "$.allow_new_checkout",
-        "must be true or false, not a text",
+        "must be true or false, not a string",
     ),
     "sync of a PSP payment": ask(
         "POST", "/v1/payments/{psp}/sync", {}, 422, "unsupported_by_provider", "$", "answers no lookups"
@@ -279,7 +279,7 @@ READS = {
 RAW = {
     "a comma at the end": (b'{"amount": "1.00",}', 400, "malformed_json", "line 1 column"),
     "single quotes": (b"{'amount': '1.00'}", 400, "malformed_json", "line 1 column"),
-    "a member twice": (b'{"amount": "1", "amount": "2"}', 400, "malformed_json", "stands twice"),
+    "a member twice": (b'{"amount": "1", "amount": "2"}', 400, "malformed_json", "is written twice"),
     "NaN": (b'{"amount": NaN}', 400, "malformed_json", "NaN is not JSON"),
     "Latin-1": ('{"merchant_reference": "M\u00fcller"}'.encode("latin-1"), 400, "malformed_json", "not UTF-8"),
     "too large": (json.dumps({"metadata": {"k": "x" * 70_000}}).encode(), 413, "body_too_large", "at most 64 KiB"),
