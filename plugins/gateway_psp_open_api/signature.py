@@ -61,7 +61,8 @@ def matching(body: object, token: gateway.Secret, *, sign_key: str = "sign", unf
         value.text for key, value in members.items() if key != sign_key and isinstance(value, gateway.JsonNumber)
     ]
     texts = {Form.LITERAL: _string_a(members, sign_key, Form.LITERAL)}
-    if any(number_text(number) != number for number in numbers):
+    are_printed = all(map(_AS_PRINTED.fullmatch, numbers))  # as nearly all are
+    if not are_printed and any(number_text(number) != number for number in numbers):
         texts[Form.CANONICAL] = _string_a(members, sign_key, Form.CANONICAL)
     if unfiltered:
         texts[Form.UNFILTERED] = _string_a(members, sign_key, Form.UNFILTERED)
@@ -149,8 +150,11 @@ def _members(body: object) -> dict[str, Any]:
 
 
 def _string_a(members: Mapping[str, Any], sign_key: str, form: Form) -> str:
+    as_sent: Any = gateway.JsonNumber if form is Form.LITERAL else None
     texts = {
-        key: value if value and type(value) is str else printed(key, value, form)
+        key: value
+        if value and type(value) is str
+        else (value.text if type(value) is as_sent else printed(key, value, form))
         for key, value in members.items()
         if key != sign_key
     }
