@@ -239,7 +239,8 @@ def of_payment(source: str) -> Read:
         except AttributeError:  # a part on the way is absent
             return ""
         value = "" if found is None else str(found)
-        return "" if is_blank(value) else value
+        is_seen = "!" <= value[:1] <= "~"  # as ``is_blank`` itself asks first
+        return value if is_seen or not is_blank(value) else ""
 
     return read
 

@@ -54,10 +54,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if current.is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers[REQUEST_ID_HEADER] = request_id
-    route = route_of(request)
-    gw.measures.requests[route, method_of(request), response.status].add(perf_counter() - began)
+    route, status = route_of(request), response.status
+    gw.measures.requests[route, method_of(request), status].add(perf_counter() - began)
     if not wait:
-        request_log.write(request, route, response.status, began)
+        request_log.write(request, route, status, began)
     current_request.set(None)  # the connection goes on
     about_request.set(None)
     return response

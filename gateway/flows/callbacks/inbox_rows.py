@@ -86,7 +86,8 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_proved(self) -> bool:
         """Whether its sender is the provider, be it that it brought an event or something that means nothing here."""
-        return self.proof is None or any(isinstance(part, Event) for part in self._proofs)
+        proof = self.proof
+        return proof is None or isinstance(proof, Event) or any(isinstance(part, Event) for part in self._proofs)
 
     @property
     def count(self) -> int:

@@ -5,6 +5,8 @@ A block has the bytes that aiohttp would write; ``tests/web/connections/test_ans
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
 
@@ -25,25 +27,24 @@ def block_of(request: web.BaseRequest, answer: web.StreamResponse) -> bytes | No
     """An answer with the headers of ``EVERY_ANSWER``; None where aiohttp must write it: HEAD, another version of HTTP,
     a connection that ends, a body in slices, headers that need a look.
     """
-    if type(answer) is not web.Response or not _is_usual(request, answer):
+    status, headers = answer.status, answer.headers
+    if type(answer) is not web.Response or status in _UNUSUAL or not _is_usual(request, answer, headers):
         return None
-    body, status = answer.body or b"", answer.status
-    own = [f"{name}: {value}" for name, value in answer.headers.items()]
+    body, own = answer.body or b"", [f"{name}: {value}" for name, value in headers.items()]
     if not isinstance(body, bytes) or not "".join(own).isprintable():
         return None
-    if body and (status == _NO_CONTENT or hdrs.CONTENT_TYPE not in answer.headers):
+    if body and (status == _NO_CONTENT or hdrs.CONTENT_TYPE not in headers):
         return None
     length = "" if status == _NO_CONTENT else f"Content-Length: {len(body)}\r\n"
     lines = "\r\n".join([f"HTTP/1.1 {status} {answer.reason}", *own])
     return f"{lines}\r\n{_EVERY_ANSWER}{length}Date: {rfc822_formatted_time()}\r\n\r\n".encode() + body
 
 
-def _is_usual(request: web.BaseRequest, answer: web.Response) -> bool:
+def _is_usual(request: web.BaseRequest, answer: web.Response, headers: Iterable[str]) -> bool:
     return (
         request.version == HttpVersion11
         and request.method != hdrs.METH_HEAD
-        and answer.status not in _UNUSUAL
         and answer.keep_alive is None
         and request.keep_alive
-        and _WRITTEN_HERE.isdisjoint(map(str.lower, answer.headers))
+        and _WRITTEN_HERE.isdisjoint(map(str.lower, headers))
     )
