@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store import claims, nodes
+from gateway.drivers.store import claims, moves, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.postgresql.engine import open_postgresql
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.statements import NO_TENANT
+from gateway.drivers.store.statements import NO_TENANT, Statement
 from tests.drivers.test_store_nodes import node_row
 from tests.support.claim_plans import BY, ENDPOINT, fill, plans, problems
 from tests.support.factories.payments import AT
@@ -51,6 +51,13 @@ async def _offered(store: Store, by: Claimant) -> tuple[list[str], list[str], li
     webhooks = await store.claimable.webhooks("acme", ENDPOINT, 2, by)
     checks, callbacks = await store.claimable.checks(2, by), await store.claimable.callbacks(2, by)
     return [name for name, _ in webhooks], [name for _, name in checks], [name for _, name in callbacks]
+
+
+async def test_callbacks_of_a_tenant_that_is_moved_keep_nobody_out(full: Store) -> None:
+    """They wait longest, and cannot be had."""
+    await full.commit(NO_TENANT, [Statement("UPDATE inbox SET tenant = 'globex' WHERE id = 'cb_3000'", ())])
+    await full.commit(NO_TENANT, [moves.bar("acme", AT)])
+    assert await full.claimable.callbacks(2, BY) == [("globex", "cb_3000")]
 
 
 async def test_what_was_done_since_is_not_read_again(full: Store) -> None:

@@ -12,11 +12,13 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from gateway.core import documents
 from gateway.core.errors import Unavailable
 from gateway.drivers.settings import Settings, load_settings
 from gateway.drivers.store import approvals, claims, databases, many, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.many import ManyStores
+from gateway.drivers.store.moves import Move, Step
 from gateway.drivers.store.opening import open_stores
 from gateway.drivers.store.queues import Queue
 from gateway.drivers.store.reads import Store
@@ -89,6 +91,20 @@ async def test_a_tenant_is_in_one_of_them(store: ManyStores) -> None:
     assert {one.payment_id for one in await store.open_operations("sending")} == {ours, theirs}
     assert (await store.queues.operations("sending")).count == 2
     assert sorted(await store.stored_bytes()) == ["acme", "globex"]
+
+
+@pytest.mark.parametrize(("left", "to"), [("main", "eu"), ("eu", "main")])
+async def test_rows_that_a_move_has_left_are_not_found(store: ManyStores, left: str, to: str) -> None:
+    """Before they are deleted they are old: neither in a list, nor where one is asked for."""
+    here, there = store.by_name[left], store.by_name[to]
+    payment, operation = create_of(1)
+    for part in (here, there):
+        await part.commit("acme", reserving(payment, operation))
+    changed = replace(operation, node="node_b")
+    await there.commit("acme", [Statement("UPDATE payments SET open_doc = ?", (documents.encode(changed),))])
+    store.tenants.note_moves(left, [Move(tenant="acme", to=to, step=Step.MOVED, at=1)])
+    assert await store.open_operations("sending") == [changed]
+    assert await store.open_operation("sending", operation.id) == changed
 
 
 async def test_what_is_due_is_that_of_all(store: ManyStores) -> None:

@@ -15,6 +15,7 @@ from gateway.drivers.store.claims import Claimant, free
 from gateway.drivers.store.deliveries import DELIVERY, DISABLED, IN_ORDER, DeliveryRow, delivery, other_than
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import WHOLE, StoredCallback, stored
+from gateway.drivers.store.moves import BARRED
 from gateway.drivers.store.rows import from_milliseconds, made_of
 from gateway.drivers.store.schedule import ScheduledCheck
 from gateway.drivers.store.statements import placeholders
@@ -81,11 +82,15 @@ class Claimable:
         return None if row is None else from_milliseconds(row[0])
 
     async def callbacks(self, limit: int, by: Claimant) -> list[tuple[str, str]]:
-        """(tenant, id) of pending callbacks whose next try is due, the longest due first."""
+        """(tenant, id) of pending callbacks whose next try is due, the longest due first.
+
+        None of a tenant that is being moved, or was: many of these would keep others out.
+        """
         is_free, values = free("callback", by, "i.tenant", "i.id")
         rows = await self._engine.rows(
             "SELECT i.tenant, i.id FROM inbox i WHERE i.verdict = 'pending' AND i.next_attempt_at <= ?"  # noqa: S608  # our own words
-            f" AND {is_free} ORDER BY i.next_attempt_at LIMIT ?",
+            f" AND {is_free} AND NOT EXISTS (SELECT 1 FROM moments m WHERE m.name = '{BARRED}' || i.tenant)"
+            " ORDER BY i.next_attempt_at LIMIT ?",
             (milliseconds(by.at), *values, limit),
         )
         return [(tenant, identifier) for tenant, identifier in rows]

@@ -282,8 +282,10 @@ class ManyStores(Store):
 
     def _that_count(self, name: str, answer: Any) -> Any:
         """What a store answered, without rows of tenants that are in another; a number still includes them."""
-        if not isinstance(answer, (list, dict)) or not self.tenants.moves_under_way():
+        if not self.tenants.moves_under_way():
             return answer
+        if not isinstance(answer, (list, dict)):
+            return None if self.tenants.is_elsewhere(name, getattr(answer, "tenant", "")) else answer
         counts = [row for row in answer if not self.tenants.is_elsewhere(name, _owner_of(row))]
         return {key: answer[key] for key in counts} if isinstance(answer, dict) else counts
 
