@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,24 @@ def pytest_cmdline_main() -> Iterator[None]:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # no test waits for a disk there
     with postgresql.folder_of_the_run():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage: there is next to none, and what is collected is needed to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forget_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Delete what was compiled of modules that tests have written: no run finds those of another."""
+    yield
+    shutil.rmtree(f"{sys.pycache_prefix}{tmp_path_factory.getbasetemp()}", ignore_errors=True)
 
 
 HAS_FAILED = pytest.StashKey[bool]()

@@ -83,7 +83,7 @@ def _try(harness: str, fault: Fault | None) -> Run:
 
 def _run(command: tuple[str, ...], folder: Path) -> Run:
     path = os.pathsep.join((str(folder), str(folder / "plugins")))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     began = time.monotonic()
     try:
         done = subprocess.run(
