@@ -168,12 +168,13 @@ class Conflict(Unavailable):
 class InDoubt(Unavailable):
     """The connection was lost while a unit of work was written. Only who answers a request is told so.
 
-    ``decided``: a future. It ends as soon as it is known, with why it was not written, or None where it was.
+    ``decided``: a future. It ends as soon as it is known, with why it was not written, or None where it was; for work
+    that a request waits for, with that work.
     """
 
     code = "store_in_doubt"
 
-    def __init__(self, decided: Awaitable[GatewayError | None]) -> None:
+    def __init__(self, decided: Awaitable[object]) -> None:
         super().__init__("whether the unit was written is not known yet")
         self.decided = decided
 

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import InDoubt, Unavailable
 from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.deadlines import Deadlines, DeadlinesByLength
+from gateway.drivers.store.engine import answering, stuck
 
 MAX_CONFLICTS = 100
 """Attempts against other writers. Each lost one means that another writer made progress, so more point to a
@@ -67,6 +68,19 @@ class Tasks:
         self._running[name] = task
         task.add_done_callback(self._ended)
         return task
+
+    async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """Do such work and return its result. Raises ``InDoubt`` in a request when the store keeps the work waiting."""
+        if answering.get() is not asyncio.current_task():
+            return await self.start(name, work)
+        over = asyncio.Event()
+        stuck.set(over)
+        task = self.start(name, work)
+        task.add_done_callback(lambda _: over.set())
+        await over.wait()
+        if not task.done():
+            raise InDoubt(task)
+        return await task
 
     def is_running(self, name: str) -> bool:
         """Whether the named work runs in this process."""

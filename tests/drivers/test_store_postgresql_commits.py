@@ -12,7 +12,7 @@ from psycopg.pq.abc import PGresult
 
 from gateway.core.errors import Conflict, InDoubt, Unavailable
 from gateway.drivers.measures import Measures
-from gateway.drivers.store.engine import answering
+from gateway.drivers.store.engine import answering, stuck
 from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.postgresql import commits
 from gateway.drivers.store.postgresql.commits import NOT_ONE_ROW, Commits
@@ -317,12 +317,25 @@ async def test_what_is_known_in_time_is_no_doubt(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_work_that_a_request_has_begun_waits_for_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits there for an answer: an outcome that is to be stored is stored once."""
+    """An outcome that is to be stored is stored once; where the request waits for that, it is told after a while."""
     monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
     answering.set(asyncio.current_task())
+    stuck.set(asyncio.Event())
     pool = Held(COMMITTED)
     work = asyncio.create_task(Commits(pool, Measures()).commit("acme", UNIT))
+    async with asyncio.timeout(10):
+        await stuck.get().wait()
     for _ in range(20):
         await asyncio.sleep(0)
     pool.let_go.set()
     await work
+
+
+async def test_a_request_is_told_nothing_of_what_is_known_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is over when the unit was found to be written."""
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.01)
+    stuck.set(asyncio.Event())
+    await Commits(Scripted(CUT, COMMITTED), Measures()).commit("acme", UNIT)
+    asyncio.get_running_loop().call_later(0.01, (later := asyncio.Event()).set)
+    await later.wait()
+    assert not stuck.get().is_set()

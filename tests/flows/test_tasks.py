@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import InDoubt, Unavailable
 from gateway.drivers.clock import SystemClock
+from gateway.drivers.store.engine import answering, stuck
 from gateway.flows.tasks import Tasks, described
 
 LONG = 10.0
@@ -48,6 +49,41 @@ async def test_a_caller_that_goes_away_stops_nothing(tasks: Tasks) -> None:
     assert tasks.is_running("asked for")
     may_end.set()
     assert await tasks.result_of(work, LONG) is True
+
+
+async def test_a_request_waits_for_work_until_the_store_keeps_it(tasks: Tasks) -> None:
+    """It is told so, and the work goes on; where it ends first the request has its result, or its error."""
+    answering.set(asyncio.current_task())
+    may_end = asyncio.Event()
+
+    async def work() -> str:
+        stuck.get().set()
+        await may_end.wait()
+        raise Unavailable("planted")
+
+    with pytest.raises(InDoubt) as told:
+        await tasks.finish("stuck", work())
+    assert tasks.is_running("stuck")
+    may_end.set()
+    with pytest.raises(Unavailable, match="planted"):
+        await told.value.decided
+    with pytest.raises(Unavailable, match="planted"):
+        await tasks.finish("failing", work())
+    assert await tasks.finish("done", asyncio.sleep(0, "done")) == "done"
+
+
+async def test_work_without_a_request_waits_for_the_store(tasks: Tasks) -> None:
+    """Also for work that a request has begun: nobody waits there for an answer."""
+    answering.set(asyncio.current_task())
+
+    async def work() -> str:
+        stuck.get().set()
+        await asyncio.sleep(0)
+        return "done"
+
+    assert await asyncio.create_task(tasks.finish("of a request", work())) == "done"
+    answering.set(None)
+    assert await tasks.finish("of nobody", work()) == "done"
 
 
 def test_why_a_store_is_not_available_is_said() -> None:

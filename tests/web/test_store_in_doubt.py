@@ -12,13 +12,15 @@ import pytest
 
 from gateway.core.errors import Conflict, GatewayError, InDoubt, Unavailable
 from gateway.core.payment import Payment
-from gateway.drivers.store.engine import answering
+from gateway.drivers.store.engine import answering, stuck
 from gateway.drivers.store.postgresql import commits
 from gateway.drivers.store.postgresql.engine import PostgresqlEngine
 from gateway.drivers.store.statements import Statement, Unit
 from tests.drivers.test_store_postgresql_faults import held, waiting
 from tests.support.postgresql import shut
-from tests.support.scenarios.creditkey import act, awaiting, calls, captured
+from tests.support.scenarios.creditkey import COMPLETE, act, awaiting, calls, captured
+from tests.support.scenarios.inbox import admin
+from tests.support.settings_file import with_operator
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
 
 
@@ -121,6 +123,71 @@ async def test_what_a_lookup_showed_is_told_once_it_is_known(stack: GatewayStack
     await stack.gateway.tasks.drain(10)
     await stack.webhook(payment["id"], "payment.canceled")
     assert [type(one) for one in seen] == [Payment]
+
+
+class Kept:
+    """The store keeps the work that a request has begun waiting, and says so, until ``let_go``."""
+
+    def __init__(self, stack: GatewayStack) -> None:
+        self._commit, self.let_go = stack.gateway.store.commit, asyncio.Event()
+        stack.gateway.store.commit = self.commit  # type: ignore[method-assign]
+
+    async def commit(self, tenant: str, unit: Unit) -> None:
+        if answering.get() is not asyncio.current_task() and not self.let_go.is_set():
+            stuck.get().set()
+            await self.let_go.wait()
+        await self._commit(tenant, unit)
+
+
+async def test_a_sync_does_not_wait_for_a_completion_that_cannot_be_stored(stack: GatewayStack) -> None:
+    """It is told, and the outcome is stored once it can be."""
+    payment = await awaiting(stack)
+    await stack.approve(payment)
+    kept = Kept(stack)
+    async with asyncio.timeout(10):
+        await in_doubt(stack.call("POST", f"/v1/payments/{payment['id']}/sync", {}))
+    assert (await stack.payment(payment["id"]))["pending_operation"]["kind"] == "complete"
+    kept.let_go.set()
+    await stack.gateway.tasks.drain(10)
+    assert await calls(stack, payment, COMPLETE) == [COMPLETE]
+    assert (await stack.payment(payment["id"]))["pending_operation"] is None
+
+
+async def test_a_store_that_refuses_an_outcome_keeps_no_request_waiting(
+    stack: GatewayStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome is tried again, but the sync that caused it does not wait for that."""
+    payment = await awaiting(stack)
+    await stack.approve(payment)
+    commit, sleep, told = stack.gateway.store.commit, stack.gateway.clock.sleep, asyncio.Event()
+
+    async def refuse(tenant: str, unit: Unit) -> None:
+        if answering.get() is not asyncio.current_task() and not told.is_set():
+            raise Unavailable("planted")
+        await commit(tenant, unit)
+
+    monkeypatch.setattr(stack.gateway.store, "commit", refuse)
+    monkeypatch.setattr(stack.gateway.clock, "sleep", lambda pause: sleep(pause) if told.is_set() else told.wait())
+    async with asyncio.timeout(10):
+        await in_doubt(stack.call("POST", f"/v1/payments/{payment['id']}/sync", {}))
+    told.set()
+    await stack.gateway.tasks.drain(10)
+    assert await calls(stack, payment, COMPLETE) == [COMPLETE]
+    assert (await stack.payment(payment["id"]))["pending_operation"] is None
+
+
+async def test_an_erasure_goes_on_without_the_operator(tmp_path: Path) -> None:
+    """Who asked for it is told that it is not known yet."""
+    async with running_stack(tmp_path, change=with_operator) as stack:
+        created = await stack.create(psp_body(customer={"id": "C-9", "email": "dana@reyes.example"}))
+        kept = Kept(stack)
+        body = {"email": "dana@reyes.example", "apply": True, "reason": "asked by letter"}
+        async with asyncio.timeout(10):
+            await in_doubt(admin(stack, "POST", "/admin/v1/customers/erase", body))
+        kept.let_go.set()
+        await stack.gateway.tasks.drain(10)
+        wanted = await stack.gateway.store.pending_erasures.page(("", ""), 10)
+        assert [one.key for one in wanted] == [("acme", created.json["id"])]
 
 
 async def test_a_lost_connection_keeps_no_caller_waiting(

@@ -13,6 +13,9 @@ from gateway.drivers.store.statements import Statement, Unit
 answering: ContextVar[asyncio.Task[Any] | None] = ContextVar("answering", default=None)
 """The task that answers a request: what waits there for a unit does not wait for long once that is in doubt."""
 
+stuck: ContextVar[asyncio.Event] = ContextVar("stuck", default=asyncio.Event())  # noqa: B039  # nobody waits for this one
+"""Set by work that a request waits for, where the store keeps it waiting: the request waits no longer."""
+
 
 class Engine(Protocol):
     """What a database must do. All raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``.

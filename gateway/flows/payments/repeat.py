@@ -51,7 +51,7 @@ async def ahead_of_lookup(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnap
     if gw.tasks.is_running(operation.id) or waiting.is_elsewhere(gw, operation):
         await waiting.wait_for(gw, operation, gw.entry(payment).provider_total)
     elif is_due(gw, snapshot):
-        await gw.tasks.start(operation.id, send_again(gw, snapshot))
+        await gw.tasks.finish(operation.id, send_again(gw, snapshot))
     else:
         return snapshot
     return await gw.store.payment(payment.tenant, payment.id) or snapshot

@@ -25,6 +25,7 @@ from gateway.core.urls import place_of
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
+from gateway.drivers.store.engine import stuck
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.commit import Committed, OperationAnswer, commit_change
 from gateway.flows.occurrences import Occurrence, report
@@ -49,13 +50,16 @@ MAX_TRIES_WHEN_NOT_SENT = 2
 async def run_for_gateway(
     gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation
 ) -> None:
-    """Reserve, send and resolve an operation of the gateway's own, unless the payment moved meanwhile."""
+    """Reserve, send and resolve an operation of the gateway's own, unless the payment moved meanwhile.
+
+    Raises ``Unavailable``, or ``InDoubt`` in a request whose operation has an outcome that cannot be stored.
+    """
     submission = await submission_of(gw, entry, payment, command, operation)
     try:
         await reserve_by(gw, submission, gw.store.commit(entry.tenant, submission.rows))
     except Conflict:
         return
-    await gw.tasks.start(operation.id, submit(gw, submission))
+    await gw.tasks.finish(operation.id, submit(gw, submission))
 
 
 async def reserve_by(gw: Gateway, submission: Submission, commit: Awaitable[None]) -> None:
@@ -222,6 +226,7 @@ async def resolve(
         except Unavailable:
             if gw.current.is_stopping:
                 raise
+            stuck.get().set()
             log.warning("an outcome waits for the store", extra={"operation_id": operation.id})
             await gw.clock.sleep(1.0)
         else:

@@ -5,7 +5,6 @@ Both are POST: nobody's address is in a URL, and so in no log.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated
@@ -146,7 +145,7 @@ async def erase_customer(call: OperatorCall) -> Reply:
     name = erase.name_of(call.gw, subject)
     if body.apply:
         act = call.act(actor=body.actor, reason=body.reason, subject=name, tenant=body.tenant)
-        await asyncio.shield(call.gw.tasks.start(f"erase {name}", erase.erase(call.gw, case, act)))
+        await call.gw.tasks.finish(f"erase {name}", erase.erase(call.gw, case, act))
     tenants = [TenantErasure(tenant=tenant, **msgspec.structs.asdict(one)) for tenant, one in case.found.items()]
     found = msgspec.structs.asdict(case.total)
     return Reply(view=ErasureView(applied=body.apply, subject=name, tenants=tenants, **found))

@@ -20,7 +20,7 @@ from time import perf_counter
 
 from gateway.core.errors import Conflict, GatewayError, InDoubt, TenantMoves, Unavailable
 from gateway.drivers.measures import Measures
-from gateway.drivers.store.engine import answering
+from gateway.drivers.store.engine import answering, stuck
 from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.moves import BARRED
 from gateway.drivers.store.postgresql import dialect
@@ -145,8 +145,7 @@ class Commits:
             self._last.append((one.tenant, one.mark))
             self._resolve(one, None)
         elif isinstance(outcome, Lost):
-            if one.is_answered:
-                asyncio.get_running_loop().call_later(TOLD_SECONDS, one.tell_of_doubt)
+            asyncio.get_running_loop().call_later(TOLD_SECONDS, one.tell_of_doubt)
             task = asyncio.create_task(self._find_out(one), name="unit in doubt")
             self._doubts.add(task)
             task.add_done_callback(self._doubts.discard)
@@ -214,12 +213,12 @@ class Commits:
 class _Commit:
     """One unit on its way, until it is known whether it was written."""
 
-    __slots__ = ("began", "decided", "done", "is_answered", "is_of_tenant", "mark", "tenant", "tries", "unit")
+    __slots__ = ("began", "decided", "done", "is_answered", "is_of_tenant", "mark", "stuck", "tenant", "tries", "unit")
 
     def __init__(self, tenant: str, unit: Unit) -> None:
         self.tenant, self.unit = tenant, unit
         self.is_of_tenant = tenant != NO_TENANT
-        self.is_answered = answering.get() is asyncio.current_task()
+        self.is_answered, self.stuck = answering.get() is asyncio.current_task(), stuck.get()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.decided: asyncio.Future[GatewayError | None] | None = None
         self.began = perf_counter()
@@ -227,8 +226,11 @@ class _Commit:
         self.tries = 0
 
     def tell_of_doubt(self) -> None:
-        """Let the caller wait no longer."""
-        if not self.done.done():
+        """Let the request wait no longer."""
+        if self.done.done():
+            return
+        self.stuck.set()
+        if self.is_answered:
             self.decided = asyncio.get_running_loop().create_future()
             self.done.set_exception(InDoubt(self.decided))
 
