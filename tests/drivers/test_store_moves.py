@@ -78,6 +78,21 @@ async def test_a_unit_under_way_is_waited_for(store: Store, database_url: str) -
     assert await store.rows("SELECT payment_id FROM hints", ()) == [("pay_1",)]
 
 
+async def test_a_unit_that_is_younger_than_the_bar_is_waited_for(store: Store, database_url: str) -> None:
+    """It got its number while the bar was not committed yet, and did not see it."""
+    async with (
+        await psycopg.AsyncConnection.connect(database_url) as barring,
+        await psycopg.AsyncConnection.connect(database_url) as other,
+    ):
+        await barring.execute("INSERT INTO moments (name, at) VALUES ('barred acme', 1)")
+        await other.execute("INSERT INTO hints VALUES ('acme', 'pay_1', 'x', 1, 0)")
+        await barring.commit()
+        last = await store.moves.next_transaction()
+        assert not await store.moves.have_ended(last)
+        await other.commit()
+    await asyncio.wait_for(_ended(store, last), 10)
+
+
 async def _ended(store: Store, last: int) -> None:
     while not await store.moves.have_ended(last):
         await store.commit(NO_TENANT, [Statement("UPDATE heartbeat SET at = at", ())])

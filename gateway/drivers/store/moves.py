@@ -170,15 +170,13 @@ class Moves:
         return int(counted[0])
 
     async def next_transaction(self) -> int:
-        """The number of the server's next transaction that writes: those that write now have lower ones."""
-        return await self._bound("xmax")
+        """The number of a transaction begun for it: all that have written something by now have lower ones."""
+        return await self._number("pg_current_xact_id()")
 
     async def have_ended(self, before: int) -> bool:
         """Whether every transaction with a number below ``before`` has ended."""
-        return await self._bound("xmin") >= before
+        return await self._number("pg_snapshot_xmin(pg_current_snapshot())") >= before
 
-    async def _bound(self, name: str) -> int:
-        ((bound,),) = await self._engine.rows(
-            f"SELECT CAST(CAST(pg_snapshot_{name}(pg_current_snapshot()) AS TEXT) AS BIGINT)", ()
-        )
-        return int(bound)
+    async def _number(self, of: str) -> int:
+        ((number,),) = await self._engine.rows(f"SELECT CAST(CAST({of} AS TEXT) AS BIGINT)", ())
+        return int(number)
