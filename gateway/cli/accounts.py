@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
+from gateway.cli.loading import Configuration, callback_url, load
 from gateway.cli.new_account import new
-from gateway.cli.operators import KEY, admin_url_option, ask, operators
+from gateway.cli.operators import KEY, ask, listener_options, operators
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry
@@ -36,9 +36,7 @@ accounts.add_command(new)
 @click.argument("tenant", required=False)
 @click.argument("account", required=False)
 @click.option("--reveal", is_flag=True, help="Print secret credentials too.")
-@config_option
-@admin_url_option
-@json_option
+@listener_options
 def show(
     tenant: str | None, account: str | None, reveal: bool, config: Path, admin_url: str | None, as_json: bool
 ) -> None:

@@ -7,19 +7,17 @@ import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import FAILED, Group
 from gateway.cli.loading import Configuration, config_option, json_option, load, reading
-from gateway.cli.operators import admin_url_option, ask_all, operators
-from gateway.cli.output import print_json, print_table, wide_option
-from gateway.core.views import rfc3339
+from gateway.cli.operators import ask_all, listener_options, operators, with_query
+from gateway.cli.output import print_json, print_list, wide_option
 from gateway.flows.audit_chain import Kept, Verified
 from gateway.flows.audit_chain import verify as verify_chain
-from gateway.web.admin.audit import AuditList
+from gateway.web.admin.audit import AuditView
 
 COLUMNS = ("at", "key_id", "approved_by", "act", "tenant", "payment_id", "subject", "reason")
 _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
@@ -32,9 +30,7 @@ _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 @click.option("--since", type=parse_date, metavar="DATE", help="Only acts at this time or later.")
 @click.option("--until", type=parse_date, metavar="DATE", help="Only acts before this time.")
 @wide_option
-@config_option
-@admin_url_option
-@json_option
+@listener_options
 @click.pass_context
 def audit(
     context: click.Context,
@@ -54,14 +50,9 @@ def audit(
     """
     if context.invoked_subcommand is not None:
         return
-    times = {name: rfc3339(at) for name, at in (("since", since), ("until", until)) if at is not None}
-    chosen = {"tenant": tenant, "payment_id": payment_id, "key": key, **times, "limit": "200"}
-    query = urlencode({name: value for name, value in chosen.items() if value is not None})
-    found = ask_all(operators(config, admin_url), f"/admin/v1/audit?{query}", wanted=AuditList)
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found), wide=wide)
+    chosen = {"tenant": tenant, "payment_id": payment_id, "key": key, "since": since, "until": until, "limit": 200}
+    found = ask_all(operators(config, admin_url), with_query("/admin/v1/audit", **chosen), row=AuditView)
+    print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 
 def _head(_: click.Context, __: click.Parameter, text: str | None) -> Kept | None:

@@ -6,10 +6,9 @@ import asyncio
 from pathlib import Path
 
 import click
-import msgspec
 
 from gateway.cli.loading import Configuration, config_option, json_option, load, refuse_to_send
-from gateway.cli.output import print_json, print_pairs
+from gateway.cli.output import print_one
 from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
@@ -46,7 +45,7 @@ def backup(target: Path, force: bool, store: str | None, config: Path, as_json: 
     if source is None:
         raise click.UsageError(NOT_POSTGRESQL)
     made = back_up(source, target, at=at, overwrite=force)
-    _show(made, as_json)
+    print_one(made, as_json=as_json)
 
 
 @click.command()
@@ -64,7 +63,7 @@ def recover(restored: bool, forget_secret: bool, config: Path, as_json: bool) ->
     Operations that were being sent become unknown, and nothing is sent. With --restored every open payment is looked
     up at the next start, before anything else.
     """
-    _show(asyncio.run(_recover(load(config), restored=restored, forget_secret=forget_secret)), as_json)
+    print_one(asyncio.run(_recover(load(config), restored=restored, forget_secret=forget_secret)), as_json=as_json)
 
 
 async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool) -> Recovered:
@@ -85,10 +84,3 @@ async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool
         return await (startup.recover_restored(gw, act) if restored else startup.begin(gw, act))
     finally:
         await store.close()
-
-
-def _show(done: msgspec.Struct, as_json: bool) -> None:
-    if as_json:
-        print_json(done)
-    else:
-        print_pairs(msgspec.structs.asdict(done))

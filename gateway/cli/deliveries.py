@@ -5,22 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import click
 from msgspec.structs import asdict
 
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
-from gateway.cli.operators import Operators, ask, ask_all, operators
-from gateway.cli.output import limit_option, print_json, print_table, wide_option
-from gateway.cli.review import actor_option, listener_options, why_option
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, operators, with_query
+from gateway.cli.output import limit_option, print_json, print_list, print_table, wide_option
+from gateway.cli.review import actor_option, why_option
 from gateway.drivers.store.deliveries import STATUSES
 from gateway.web.admin.webhooks import (
     RedeliveredRange,
     RedeliverOne,
     RedeliverRange,
-    TenantsDeliveries,
     TenantsDelivery,
 )
 
@@ -55,13 +54,9 @@ def list_deliveries(
 ) -> None:
     """List webhooks, newest first."""
     given = {"tenant": tenant, "status": status, "payment_id": payment_id, "limit": min(limit, MAX_PAGE)}
-    query = urlencode({name: value for name, value in given.items() if value is not None})
-    listener = operators(config, admin_url)
-    found = ask_all(listener, f"/admin/v1/deliveries?{query}", wanted=TenantsDeliveries, most=limit)[:limit]
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(COLUMNS, (_row(one) for one in found), wide=wide)
+    path = with_query("/admin/v1/deliveries", **given)
+    found = ask_all(operators(config, admin_url), path, row=TenantsDelivery, most=limit)[:limit]
+    print_list(found, COLUMNS, _row, as_json=as_json, wide=wide)
 
 
 @deliveries.command()
@@ -109,10 +104,7 @@ def redeliver(
 def _redeliver_each(listener: Operators, delivery_ids: tuple[str, ...], body: RedeliverOne, as_json: bool) -> None:
     paths = [f"/admin/v1/deliveries/{quote(one, safe='')}/redeliver" for one in delivery_ids]
     done = [ask(listener, "POST", path, body=body, wanted=TenantsDelivery) for path in paths]
-    if as_json:
-        print_json({"data": done})
-        return
-    print_table(COLUMNS, (_row(one) for one in done))
+    print_list(done, COLUMNS, _row, as_json=as_json)
 
 
 def _row(delivery: TenantsDelivery) -> list[object]:

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.operators import ask, ask_all, operators
-from gateway.cli.output import print_json, print_pairs, print_table, wide_option
-from gateway.cli.review import actor_option, listener_options, why_option
-from gateway.web.admin.webhooks import EnabledTenant, EnableTenant, EndpointList
+from gateway.cli.operators import ask, ask_all, listener_options, operators, with_query
+from gateway.cli.output import print_json, print_list, print_pairs, wide_option
+from gateway.cli.review import actor_option, why_option
+from gateway.web.admin.webhooks import EnabledTenant, EnableTenant, TenantsEndpoint
 
 COLUMNS = ("tenant", "enabled", "failing_since", "disabled_at", "reason", "url")
 
@@ -27,12 +27,9 @@ def endpoints() -> None:
 @wide_option
 def list_endpoints(tenant: str | None, wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List webhook endpoints, by tenant: since when they fail, and which are disabled and why."""
-    query = "" if tenant is None else f"&tenant={quote(tenant, safe='')}"
-    found = ask_all(operators(config, admin_url), f"/admin/v1/endpoints?limit=200{query}", wanted=EndpointList)
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found), wide=wide)
+    path = with_query("/admin/v1/endpoints", tenant=tenant, limit=200)
+    found = ask_all(operators(config, admin_url), path, row=TenantsEndpoint)
+    print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 
 @endpoints.command()

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlencode
 
 import click
 from msgspec.structs import replace
 
 from gateway.cli.dates import parse_date
-from gateway.cli.loading import config_option, json_option
-from gateway.cli.operators import Operators, admin_url_option, ask, operators
-from gateway.cli.output import as_line, limit_option, print_json, print_pairs, print_table, wide_option
+from gateway.cli.operators import Operators, ask, listener_options, operators, with_query
+from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.payments import COLUMNS, STATES
-from gateway.core.views import rfc3339
 from gateway.web.admin.search import FoundPayments
 from gateway.web.query_parameters import MAX_LIMIT
 
@@ -51,9 +48,7 @@ def _conditions(command: Callable[..., None]) -> Callable[..., None]:
 @limit_option
 @click.option("--cursor", help="Begin where the list before ended.")
 @wide_option
-@admin_url_option
-@config_option
-@json_option
+@listener_options
 def find(
     text: str | None,
     limit: int,
@@ -69,34 +64,29 @@ def find(
     TEXT is a payment's id, a merchant's or provider's reference, a transaction's, a request's, an operation's, a
     callback's or a webhook's id, an idempotency key, a customer's id, e-mail address or phone number, or an amount.
     """
-    query = {"q": text, "cursor": cursor, **conditions}
-    given = {name: _text_of(value) for name, value in query.items() if value is not None}
-    found = _found(operators(config, admin_url), given, limit)
+    found = _found(operators(config, admin_url), {"q": text, **conditions}, cursor, limit)
     if as_json:
         print_json(found)
         return
     if found.data or not found.refused_requests:
         print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found.data), wide=wide)
     for refused in found.refused_requests:
-        print_pairs({name: as_line(getattr(refused, name)) for name in refused.__struct_fields__})
+        print_pairs(members_of(refused))
     if found.next_cursor is not None:
         click.echo(f"there are more: --cursor {found.next_cursor}", err=True)
     if found.not_indexed:
         click.echo(f"the search index is behind by {found.not_indexed} events: ask again soon", err=True)
 
 
-def _found(listener: Operators, query: dict[str, str], limit: int) -> FoundPayments:
+def _found(
+    listener: Operators, query: dict[str, str | datetime | None], cursor: str | None, limit: int
+) -> FoundPayments:
     """As many rows as are wanted, in as many pages as it takes."""
-    found = FoundPayments(data=[], next_cursor=query.get("cursor"))
+    found = FoundPayments(data=[], next_cursor=cursor)
     while True:
-        asked = {**query, "limit": str(min(limit - len(found.data), MAX_LIMIT))}
-        if found.next_cursor is not None:
-            asked["cursor"] = found.next_cursor
-        page = ask(listener, "GET", f"/admin/v1/search?{urlencode(asked)}", wanted=FoundPayments)
+        most = min(limit - len(found.data), MAX_LIMIT)
+        path = with_query("/admin/v1/search", **query, cursor=found.next_cursor, limit=most)
+        page = ask(listener, "GET", path, wanted=FoundPayments)
         found = replace(page, data=[*found.data, *page.data])
         if found.next_cursor is None or len(found.data) == limit:
             return found
-
-
-def _text_of(value: str | datetime) -> str:
-    return value if isinstance(value, str) else rfc3339(value)

@@ -17,7 +17,7 @@ from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.operators import Operators, admin_url_option, ask, operators
-from gateway.cli.output import as_line, limit_option, print_json, print_pairs, print_table, wide_option
+from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
 from gateway.cli.review import actor_option, why_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
@@ -94,10 +94,7 @@ def list_callbacks(
     tenants = tenants_of(settings, tenant)
     wanted = InboxFilter(limit=limit, account=account, verdict=verdict, payment_id=payment_id, since=since)
     found = [callback_view(row) for row in asyncio.run(_newest(settings, tenants, wanted))]
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found), wide=wide)
+    print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 
 @inbox.command()
@@ -111,10 +108,7 @@ def show(inbox_id: str, config: Path, as_json: bool) -> None:
     if row is None:
         raise click.ClickException(f"no tenant in the settings has a callback {inbox_id}")
     shown = callback_detail(row, Masks(settings))
-    if as_json:
-        print_json(shown)
-        return
-    print_pairs({name: as_line(getattr(shown, name)) for name in shown.__struct_fields__})
+    print_one(shown, as_json=as_json)
 
 
 def _changing(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.cli.edited_settings import edit, editing
 from gateway.cli.loading import Configuration, config_option, json_option, load, refuse_to_send
-from gateway.cli.output import print_json, print_pairs
+from gateway.cli.output import print_one
 from gateway.cli.user_name import user_name
 from gateway.core.errors import SettingsError
 from gateway.drivers.clock import Clock, SystemClock
@@ -43,7 +43,7 @@ def move_tenant(tenant: str, to: str, config: Path, as_json: bool) -> None:
     _check_names(loaded.settings, tenant, to)
     done = asyncio.run(_move(loaded, tenant, to))
     done["file"] = _edit(config, tenant, to)
-    print_json(done) if as_json else print_pairs(done)
+    print_one(done, as_json=as_json)
 
 
 def _check_names(settings: Settings, tenant: str, to: str) -> None:

@@ -10,7 +10,7 @@ import click
 
 from gateway.cli.edited_settings import Edit, edited_text, editing, load_edited
 from gateway.cli.loading import Configuration, callback_url, config_option, json_option
-from gateway.cli.output import print_json, print_pairs
+from gateway.cli.output import print_one
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, LocatedMessages
 from gateway.drivers.settings.file_changes import replace_text
@@ -53,7 +53,7 @@ def new(name: str, provider: str, given: tuple[str, ...], more: tuple[str, ...],
         "callback_url": callback_url(loaded.settings, made),
     }
     credentials = {name: _revealed(value) for name, value in made.credentials.items()}
-    (print_json if as_json else print_pairs)({**found, **credentials})
+    print_one({**found, **credentials}, as_json=as_json)
 
 
 def _new_name(loaded: Configuration, name: str) -> tuple[str, str]:

@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import math
 import os
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import click
 import msgspec
 from yarl import URL
 
-from gateway.cli.loading import http_url, load
+from gateway.cli.loading import config_option, http_url, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
 from gateway.core.secret import Secret
+from gateway.core.views import rfc3339
 from gateway.web.four_eyes import NeedsApproval
 from gateway.web.problems import MEDIA_TYPE
 
@@ -29,21 +33,23 @@ ANSWERED_WITHIN = aiohttp.ClientTimeout(total=30, connect=5)
 T = TypeVar("T")
 
 
-class Page(Protocol):
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A page of a list; ``next_cursor`` is None on the last."""
 
-    @property
-    def data(self) -> list[Any]: ...
+    data: list[T]
+    next_cursor: str | None = None
 
-    @property
-    def next_cursor(self) -> str | None: ...
-
-
-P = TypeVar("P", bound=Page)
 
 admin_url_option = click.option(
     "--admin-url", metavar="URL", help="The operators' listener. Default: server.admin in the settings."
 )
+
+
+def listener_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that calls the operators' listener."""
+    for option in (json_option, config_option, admin_url_option):
+        command = option(command)
+    return command
 
 
 class Operators(NamedTuple):
@@ -109,9 +115,16 @@ def _end_waiting(asked: NeedsApproval) -> NoReturn:
     context.exit()
 
 
-def ask_all(listener: Operators, path: str, *, wanted: type[P], most: float = math.inf) -> list[Any]:
-    """Read every page of a list, or those with the first ``most`` rows. Raises as ``ask``."""
-    rows: list[Any] = []
+def with_query(path: str, **query: str | int | datetime | None) -> str:
+    """A path with these query parameters, without those that are None."""
+    given = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in query.items()}
+    return f"{path}?{urlencode({name: value for name, value in given.items() if value is not None})}"
+
+
+def ask_all(listener: Operators, path: str, *, row: type[T], most: float = math.inf) -> list[T]:
+    """Read every page of a list of such rows, or those with the first ``most``. Raises as ``ask``."""
+    rows: list[T] = []
+    wanted = Page[row]  # type: ignore[valid-type]  # made at run time for the decoder
     page = ask(listener, "GET", path, wanted=wanted)
     while page.next_cursor is not None and len(rows) + len(page.data) < most:
         rows += page.data

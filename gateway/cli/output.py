@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
 
 from gateway.cli.table import Table, lay_out
+
+T = TypeVar("T")
 
 PIPED_WIDTH = 240
 """Columns of the demo's output in a pipe."""
@@ -44,14 +47,42 @@ def as_cell(value: object) -> str:
     return ("no", "yes")[value] if isinstance(value, bool) else harmless(str(value))
 
 
-def as_line(value: object) -> str | None:
-    """A member as one line of text; values that are not text become JSON."""
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+def as_line(value: object) -> str | bool | None:
+    """A member as one line; lists, mappings and numbers become JSON."""
+    return value if value is None or isinstance(value, (str, bool)) else msgspec.json.encode(value).decode()
 
 
 def print_json(data: Any) -> None:
     """Print one JSON document; a ``Secret`` does not encode and must have been revealed or masked before."""
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
+
+
+def members_of(row: msgspec.Struct) -> dict[str, str | bool | None]:
+    """All members by name, each as one line."""
+    return {name: as_line(getattr(row, name)) for name in row.__struct_fields__}
+
+
+def print_one(made: msgspec.Struct | Mapping[str, object], *, as_json: bool) -> None:
+    """Print one result as JSON, or its members as names and values."""
+    if as_json:
+        print_json(made)
+    else:
+        print_pairs(members_of(made) if isinstance(made, msgspec.Struct) else made)
+
+
+def print_list(
+    rows: Sequence[T],
+    columns: Sequence[str],
+    cells: Callable[[T], Sequence[object]] | None = None,
+    *,
+    as_json: bool,
+    wide: bool = False,
+) -> None:
+    """Print rows as JSON, or as a table of their members of these names, or of the cells that ``cells`` makes."""
+    if as_json:
+        print_json({"data": rows})
+    else:
+        print_table(columns, map(cells or attrgetter(*columns), rows), wide=wide)
 
 
 def print_pairs(pairs: Mapping[str, object], *, indent: str = "") -> None:

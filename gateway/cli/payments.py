@@ -12,7 +12,7 @@ import click
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.output import as_line, limit_option, print_json, print_pairs, print_table, wide_option
+from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.resolve import resolve, silent, sync
 from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
@@ -97,7 +97,7 @@ def show(payment_id: str, wide: bool, config: Path, as_json: bool) -> None:
     if as_json:
         print_json({"payment": payment, "timeline": lines})
         return
-    print_pairs({name: as_line(getattr(payment, name)) for name in payment.__struct_fields__})
+    print_pairs(members_of(payment))
     click.echo()
     print_table(TIMELINE, (_row(line) for line in lines), wide=wide)
 

@@ -6,17 +6,14 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.loading import config_option, json_option
-from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.operators import ask, listener_options, operators
 from gateway.cli.output import print_json
 from gateway.drivers.settings.restart import advice
 from gateway.web.admin.settings import VersionView
 
 
 @click.command()
-@config_option
-@admin_url_option
-@json_option
+@listener_options
 def reload(config: Path, admin_url: str | None, as_json: bool) -> None:
     """Load the settings again, in the running gateway.
 

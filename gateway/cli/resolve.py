@@ -6,17 +6,16 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import click
 
 from gateway.cli.dates import parse_date
-from gateway.cli.operators import ask, ask_all, operators
-from gateway.cli.output import print_json, print_table, wide_option
+from gateway.cli.operators import ask, ask_all, listener_options, operators, with_query
+from gateway.cli.output import print_json, print_list, print_table, wide_option
 from gateway.cli.review import (
     actor_option,
     decimal,
-    listener_options,
     print_payment,
     reason_option,
     reference_option,
@@ -24,9 +23,7 @@ from gateway.cli.review import (
     words_of,
 )
 from gateway.core.view_types import PaymentView
-from gateway.core.views import rfc3339
 from gateway.web.admin.payments import QueuedView, ResolvePayment, SyncPayments
-from gateway.web.admin.reviews import ReviewList
 
 STATES = tuple(words_of(get_type_hints(ResolvePayment)["state"]))
 SILENT_COLUMNS = ("id", "tenant", "account", "merchant_reference", "amount", "currency", "created_at", "expires_at")
@@ -88,13 +85,9 @@ def silent(
 
     Their only callback never came, and the provider cannot be asked: look in its portal, then use resolve.
     """
-    given = {"tenant": tenant, "since": since and rfc3339(since), "until": until and rfc3339(until)}
-    query = urlencode({name: value for name, value in given.items() if value is not None})
-    found = ask_all(operators(config, admin_url), f"/admin/v1/payments/silent?{query}", wanted=ReviewList)
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(SILENT_COLUMNS, ([getattr(one, column) for column in SILENT_COLUMNS] for one in found), wide=wide)
+    path = with_query("/admin/v1/payments/silent", tenant=tenant, since=since, until=until)
+    found = ask_all(operators(config, admin_url), path, row=PaymentView)
+    print_list(found, SILENT_COLUMNS, as_json=as_json, wide=wide)
 
 
 @click.command()

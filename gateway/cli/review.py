@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -12,14 +12,13 @@ import click
 import msgspec
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import config_option, json_option
 from gateway.cli.next_step import next_step
-from gateway.cli.operators import admin_url_option, ask, ask_all, operators
-from gateway.cli.output import print_json, print_pairs, print_table, wide_option
+from gateway.cli.operators import ask, ask_all, listener_options, operators
+from gateway.cli.output import print_json, print_list, print_pairs, wide_option
 from gateway.cli.user_name import user_name
 from gateway.core.money import Amount
 from gateway.core.view_types import PaymentView
-from gateway.web.admin.reviews import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
+from gateway.web.admin.reviews import OpenOperationView, ResolveOperation, ResolveReview
 
 REVIEW_COLUMNS = (
     "id",
@@ -86,13 +85,6 @@ reference_option = click.option(
 )
 
 
-def listener_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a command that calls the operators' listener."""
-    for option in (json_option, config_option, admin_url_option):
-        command = option(command)
-    return command
-
-
 @click.group(cls=Group)
 def review() -> None:
     """Resolve what only a person can.
@@ -106,11 +98,8 @@ def review() -> None:
 @wide_option
 def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List payments under review, newest first."""
-    found = ask_all(operators(config, admin_url), "/admin/v1/reviews", wanted=ReviewList)
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(REVIEW_COLUMNS, (_row(payment) for payment in found), wide=wide)
+    found = ask_all(operators(config, admin_url), "/admin/v1/reviews", row=PaymentView)
+    print_list(found, REVIEW_COLUMNS, _row, as_json=as_json, wide=wide)
 
 
 @review.command()
@@ -159,11 +148,8 @@ def resolve(
 @wide_option
 def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List operations whose outcome is unknown, oldest first."""
-    found = ask_all(operators(config, admin_url), "/admin/v1/operations?status=unknown", wanted=OpenOperationList)
-    if as_json:
-        print_json({"data": found})
-        return
-    print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found), wide=wide)
+    found = ask_all(operators(config, admin_url), "/admin/v1/operations?status=unknown", row=OpenOperationView)
+    print_list(found, OPERATION_COLUMNS, as_json=as_json, wide=wide)
 
 
 @review.command("settle")

@@ -11,10 +11,10 @@ import click
 
 from gateway.cli.dates import parse_date
 from gateway.cli.edited_settings import Edit, edit, editing
-from gateway.cli.loading import Configuration, config_option, json_option
+from gateway.cli.loading import Configuration
 from gateway.cli.new_credentials import new_key, new_webhook_secret
-from gateway.cli.operators import KEY, admin_url_option, ask, operators
-from gateway.cli.output import print_json, print_pairs
+from gateway.cli.operators import KEY, ask, listener_options, operators
+from gateway.cli.output import print_one
 from gateway.core.key_families import families, family_of, next_id
 from gateway.core.views import rfc3339
 from gateway.drivers.clock import SystemClock
@@ -56,9 +56,7 @@ def _expiry(_context: click.Context, parameter: click.Parameter, text: str | Non
 @click.option("--id", "key_id", metavar="ID", help="The key that is replaced, where there are several.")
 @click.option("--expires", callback=_expiry, metavar="TIME", help="When the old key ends: a time, or 7d for in a week.")
 @click.option("--finish", is_flag=True, help="Remove the old ones and keep the newest.")
-@config_option
-@admin_url_option
-@json_option
+@listener_options
 def rotate(tenant: str | None, *, config: Path, admin_url: str | None, as_json: bool, **given: Any) -> None:
     """Put a new key or webhook secret beside the old one; later remove the old one.
 
@@ -75,7 +73,7 @@ def rotate(tenant: str | None, *, config: Path, admin_url: str | None, as_json: 
             made = _begin(loaded, _keys(loaded, tenant), given["key_id"], given["expires"])
     if "removed" in made:
         made["uses"] = _uses(made["removed"], tenant, config, admin_url) if os.environ.get(KEY) else None
-    print_json(made) if as_json else print_pairs(made)
+    print_one(made, as_json=as_json)
     click.echo("Next: gateway reload.", err=True)
 
 

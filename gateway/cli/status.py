@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.exits import FAILED
-from gateway.cli.loading import config_option, json_option
-from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.operators import ask, listener_options, operators
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
 from gateway.flows.status.needs_person import span
 from gateway.flows.status.nodes import HASH_CHARACTERS
@@ -33,9 +32,7 @@ NAMED = 5
 
 
 @click.command()
-@config_option
-@admin_url_option
-@json_option
+@listener_options
 @click.pass_context
 def status(context: click.Context, config: Path, admin_url: str | None, as_json: bool) -> None:
     """Show the state of the running gateway, and what needs a person.

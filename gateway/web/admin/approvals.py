@@ -31,13 +31,6 @@ class RejectApproval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     reason: Sentence
 
 
-class ApprovalList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of approvals, newest first; ``next_cursor`` is null on the last."""
-
-    data: list[ApprovalView]
-    next_cursor: str | None = None
-
-
 async def list_approvals(call: OperatorCall) -> Reply:
     """``GET /admin/v1/approvals``."""
     query = call.query

@@ -38,13 +38,6 @@ class AuditView(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
-class AuditList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of the audit trail, newest first; ``next_cursor`` is null on the last."""
-
-    data: list[AuditView]
-    next_cursor: str | None = None
-
-
 def audit_view(row: AuditRow) -> AuditView:
     """Show one row."""
     members = {name: getattr(row, name) for name in AuditView.__struct_fields__}

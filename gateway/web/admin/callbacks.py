@@ -77,13 +77,6 @@ class CallbackDetail(CallbackView, frozen=True, kw_only=True):
     history: tuple[EarlierVerdict, ...]
 
 
-class CallbackList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of stored callbacks, newest first; ``next_cursor`` is null on the last."""
-
-    data: list[CallbackView]
-    next_cursor: str | None
-
-
 class ReprocessedView(msgspec.Struct, frozen=True, kw_only=True):
     """The result of processing a stored callback again, or what it would be. States are null without a payment."""
 

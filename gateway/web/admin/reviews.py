@@ -14,7 +14,7 @@ from gateway.core.facts import OperationResolved, ReviewResolved
 from gateway.core.money import Amount
 from gateway.core.payment import Payment
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS
-from gateway.core.view_types import OperationView, PaymentView
+from gateway.core.view_types import OperationView
 from gateway.core.views import payment_view, rfc3339
 from gateway.drivers.store.reads import OpenOperation
 from gateway.flows.payments import read, review
@@ -63,13 +63,6 @@ class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     version: Version = None
 
 
-class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of the payments under review, newest first; ``next_cursor`` is null on the last."""
-
-    data: list[PaymentView]
-    next_cursor: str | None = None
-
-
 class OpenOperationView(OperationView, frozen=True, kw_only=True):
     """An operation whose outcome is unknown, with its tenant and payment."""
 
@@ -91,13 +84,6 @@ def open_operation_view(operation: OpenOperation) -> OpenOperationView:
         note=operation.note,
         created_at=rfc3339(operation.created_at),
     )
-
-
-class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of the operations whose outcome is unknown, oldest first; ``next_cursor`` is null on the last."""
-
-    data: list[OpenOperationView]
-    next_cursor: str | None = None
 
 
 async def reviews(call: OperatorCall) -> Reply:

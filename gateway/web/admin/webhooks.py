@@ -67,25 +67,11 @@ class EnabledTenant(TenantsEndpoint, frozen=True, kw_only=True):
     redelivered: int
 
 
-class EndpointList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of the endpoints, by tenant; ``next_cursor`` is null on the last."""
-
-    data: list[TenantsEndpoint]
-    next_cursor: str | None = None
-
-
 class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
     """A webhook with its tenant; operators' own have a name for each of their addresses, and types of their own."""
 
     tenant: str
     type: str
-
-
-class TenantsDeliveries(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of the webhooks, newest first; ``next_cursor`` is null on the last."""
-
-    data: list[TenantsDelivery]
-    next_cursor: str | None = None
 
 
 async def deliveries(call: OperatorCall) -> Reply:
