@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Iterable
@@ -31,6 +30,8 @@ def shortened(name: str) -> str:
 
 def closest_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant."""
+    import difflib  # imported here because who makes no mistakes needs nothing of it
+
     return next(iter(difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], list(known), n=1)), None)
 
 

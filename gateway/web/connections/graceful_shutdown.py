@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import socket
 import struct
 import sys
+from array import array
 from asyncio.trsock import TransportSocket
 from collections.abc import Collection, Iterable, Iterator
 
@@ -87,7 +87,8 @@ def drop_new_connections(listening: TransportSocket | socket.socket) -> None:
     """
     if sys.platform != "linux":
         return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in NO_FIRST_PACKETS))
-    pointer = struct.pack("HP", len(NO_FIRST_PACKETS), ctypes.addressof(program))
+    program = array("B", b"".join(struct.pack("HBBI", *step) for step in NO_FIRST_PACKETS))
+    address, _ = program.buffer_info()
+    pointer = struct.pack("HP", len(NO_FIRST_PACKETS), address)
     with contextlib.suppress(OSError):
         listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
