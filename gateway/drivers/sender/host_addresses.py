@@ -7,7 +7,6 @@ names nor the end of the process, as it would in asyncio's few shared threads.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import functools
 import math
 import socket
@@ -16,6 +15,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohappyeyeballs import AddrInfoType as Address
+
+from gateway.drivers.threads import Work, result_of
 
 LookUp = Callable[[str, int], Coroutine[Any, Any, list[Address]]]
 
@@ -61,14 +62,9 @@ class HostAddresses:
 
 async def look_up(host: str, port: int) -> list[Address]:
     """Ask the system's resolver. Raises ``OSError``, or ``ValueError`` for what cannot be a name."""
-    found: concurrent.futures.Future[list[Address]] = concurrent.futures.Future()
+    ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    return list(await result_of(ask, _on_a_thread_of_its_own))
 
-    def ask() -> None:
-        try:
-            found.set_result(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except Exception as problem:  # an error that is not set on the future would leave its caller waiting
-            found.set_exception(problem)
 
-    found.set_running_or_notify_cancel()
-    threading.Thread(target=ask, name="look-up", daemon=True).start()
-    return await asyncio.wrap_future(found)
+def _on_a_thread_of_its_own(work: Work) -> None:
+    threading.Thread(target=work, name="look-up", daemon=True).start()

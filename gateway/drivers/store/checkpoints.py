@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from concurrent.futures import Executor
+from functools import partial
+
+from gateway.drivers.threads import WorkThread, result_of
 
 CHECKPOINT_ROWS = 4000
 """Changed rows after which the log is copied: a page that changed often since is copied once."""
@@ -31,7 +33,7 @@ _log = logging.getLogger("gateway")
 class Checkpointer:
     """Keeps the log short while ``run`` runs. A copy that fails (the disk is full) harms nothing and is tried again."""
 
-    def __init__(self, connection: sqlite3.Connection, writers_thread: Executor) -> None:
+    def __init__(self, connection: sqlite3.Connection, writers_thread: WorkThread) -> None:
         """``connection`` belongs to this checkpointer alone, ``writers_thread`` the one on which every commit runs."""
         connection.execute(f"PRAGMA busy_timeout = {RESTART_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous = FULL")
@@ -90,8 +92,7 @@ class Checkpointer:
 
     async def _between_commits(self, mode: str) -> int:
         """On the writer's thread: a log that is written without pause never restarts by itself."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writers_thread, checkpoint, self._connection, mode)
+        return await result_of(partial(checkpoint, self._connection, mode), self._writers_thread.do)
 
 
 def checkpoint(connection: sqlite3.Connection, mode: str) -> int:

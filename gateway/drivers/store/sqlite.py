@@ -15,7 +15,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.store_files import make_private, refuse_foreign_log, require_store, resolved_path, take_lock
 from gateway.drivers.store.transactions import Locked
+from gateway.drivers.threads import WorkThread
 
 READERS = 2
 MAX_BATCH_UNITS = 64
@@ -77,7 +78,7 @@ class SqliteEngine:
     ) -> None:
         self._writer = writer
         self._keys = keys
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite writer")
+        self._thread = WorkThread("sqlite writer")
         self._readers = readers
         self._lock = lock
         self._measures = measures
@@ -148,7 +149,7 @@ class SqliteEngine:
         for connection in self._readers:
             await connection.close()
         self._keys.close()
-        self._thread.shutdown()
+        self._thread.close()
         self._writer.close()  # the last one out copies the log into the database and removes it
         os.close(self._lock)
 
@@ -158,7 +159,8 @@ class SqliteEngine:
             self._written.set()
             return
         size = min(MAX_BATCH_UNITS, len(self._waiting))
-        self._thread.submit(self._commit_together, [self._waiting.popleft() for _ in range(size)])
+        batch = [self._waiting.popleft() for _ in range(size)]
+        self._thread.do(partial(self._commit_together, batch))
 
     def _commit_together(self, batch: Sequence[_Waiting]) -> None:
         """On the writer's thread."""
