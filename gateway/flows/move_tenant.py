@@ -22,7 +22,7 @@ from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
-from gateway.flows.tenant_stores import stores_with_rows
+from gateway.flows.tenant_stores import RESTORED, stores_with_rows
 
 SEEN_WITHIN = (LEASE + 2 * MARGIN).total_seconds()
 """Seconds in which every living process reads what was noted: one that does not loses its lease."""
@@ -70,7 +70,9 @@ async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move |
             f"tenant {tenant} is being moved to {one.to}: finish that first,"
             f" gateway store move-tenant {tenant} {one.to}"
         )
-    place = (await stores_with_rows(gw.store)).get(tenant) or gw.store.tenants.store_of(tenant)
+    place, *others = (await stores_with_rows(gw.store)).get(tenant) or [gw.store.tenants.store_of(tenant)]
+    if others:
+        raise NotMoved(f"tenant {tenant} has rows in {' and in '.join([place, *others])}: {RESTORED}")
     return (None if place == to else Moving(tenant, place, parts[place], to, parts[to])), None
 
 
@@ -115,7 +117,7 @@ async def give_up(gw: Gateway, moving: Moving, one: Move, act: Act) -> None:
 async def forget_arrivals(gw: Gateway, tenant: str) -> None:
     """Delete what was copied into stores for moves of which nothing is known any more."""
     for name, part in gw.store.by_name.items():
-        if tenant in await part.moves.arriving():
+        if name != gw.store.tenants.store_of(tenant) and tenant in await part.moves.arriving():
             await _forget_arrival(gw, Move(tenant=tenant, to=name, at=milliseconds(gw.clock.now())))
 
 
@@ -140,8 +142,7 @@ async def _moves_out_of(part: Store, tenant: str) -> list[Move]:
 
 async def _announced(gw: Gateway, moving: Moving) -> Move:
     await _check_nodes(gw, moving)
-    if moving.tenant not in await moving.target.moves.arriving() and await has_rows(moving.target, moving.tenant):
-        raise NotMoved(f"the store {moving.target_name} has rows of tenant {moving.tenant} already")
+    await _check_target(moving)
     known = [one.at for part in gw.store.parts for one in await _moves_out_of(part, moving.tenant)]
     at = max([milliseconds(gw.clock.now()), *(earlier + 1 for earlier in known)])
     one = Move(tenant=moving.tenant, to=moving.target_name, at=at)
@@ -157,10 +158,17 @@ async def _taken_over(gw: Gateway, moving: Moving, begun: Move) -> Move:
     """Go on with a move that another command has begun, which may run still: it brings nothing further."""
     if begun.is_over:
         return begun
+    await _check_target(moving)
     one, taken = moves.take_over(begun, gw.clock.now())
     await moving.source.commit(NO_TENANT, [taken])
     await moving.target.commit(NO_TENANT, moves.begin_arrival(one))
     return one
+
+
+async def _check_target(moving: Moving) -> None:
+    """Refuse to write over rows that no move has brought: they are newer, or nobody knows. Raises ``NotMoved``."""
+    if moving.tenant not in await moving.target.moves.arriving() and await has_rows(moving.target, moving.tenant):
+        raise NotMoved(f"the store {moving.target_name} has rows of tenant {moving.tenant} already")
 
 
 async def _check_nodes(gw: Gateway, moving: Moving) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.reads import Store
 
+RESTORED = "was one of these stores restored to a time before the tenant was moved? Restore it to a time after that"
 
-async def stores_with_rows(store: Store) -> dict[str, str]:
-    """The store of each tenant that has rows, by tenant.
+
+async def stores_with_rows(store: Store) -> dict[str, list[str]]:
+    """By tenant the stores that have rows of it: several where one was restored to a time before a move.
 
     Rows do not count where a move has left them, nor where it has not brought all of them yet.
     """
-    found: dict[str, str] = {}
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for name, part in store.by_name.items():
         elsewhere = {one.tenant for one in await part.moves.all() if one.is_over} | await part.moves.arriving()
         held = await part.stored_bytes()
-        found |= {tenant: name for tenant, size in held.items() if size and tenant not in elsewhere}
+        for tenant in [one for one, size in held.items() if size and one not in elsewhere]:
+            found[tenant].append(name)
     return found
 
 
@@ -23,11 +28,13 @@ async def misplaced(store: Store, settings: Settings) -> list[str]:
     """What is wrong with settings that name another store than the one that has a tenant's rows; a line each."""
     source, tenants = settings.source.name, store.tenants.with_moves(settings).tenants
     found = await stores_with_rows(store)
-    store.tenants.note_rows(found)
+    store.tenants.note_rows({tenant: names[0] for tenant, names in found.items()})
     return sorted(
-        f"{source}: tenant {tenant}: store: must be {name}, where its payments are"
-        for tenant, name in found.items()
-        if tenant in tenants and (tenants[tenant].store or settings.main_store) != name
+        f"{source}: tenant {tenant}: store: must be {names[0]}, where its payments are"
+        if len(names) == 1
+        else f"{source}: tenant {tenant}: store: its payments are in {' and in '.join(names)}: {RESTORED}"
+        for tenant, names in found.items()
+        if tenant in tenants and names != [tenants[tenant].store or settings.main_store]
     )
 
 

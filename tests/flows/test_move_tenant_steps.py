@@ -16,11 +16,12 @@ from gateway.core.errors import Conflict
 from gateway.core.secret import Secret
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, load_settings
+from gateway.drivers.store import moves
 from gateway.drivers.store.copying import tables
 from gateway.drivers.store.copying.comparison import Contents, contents
 from gateway.drivers.store.copying.offline import alone
 from gateway.drivers.store.copying.tenant import OF_TENANT, has_rows
-from gateway.drivers.store.moves import Moves, Step
+from gateway.drivers.store.moves import Move, Moves, Step
 from gateway.drivers.store.opening import open_stores
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement, Unit
@@ -190,6 +191,27 @@ async def test_rows_in_both_stores_are_not_touched(gw: Gateway) -> None:
         await moved(gw, "eu")
     assert await has_rows(parts["eu"], "acme")
     assert await parts["main"].moves.all() == []
+
+
+@pytest.mark.parametrize("to", ["eu", "main"])
+async def test_a_store_that_was_restored_brings_no_old_rows(gw: Gateway, to: str) -> None:
+    """It says that a move is under way which has ended since: neither ending it nor giving it up touches new rows."""
+    parts = gw.store.by_name
+    old = Move(tenant="acme", to="eu", step=Step.BARRED, at=1)
+    await moved(gw, "eu")
+    (over,) = await parts["main"].moves.all()
+    await parts["main"].commit(NO_TENANT, [moves.delete(over), moves.announce(old)])
+    before = split(await rows(parts["eu"]))[0]
+    moving, begun = await move_tenant.plan(gw, "acme", to)
+    assert moving is not None
+    assert begun == old
+    on = move_tenant.move(gw, moving, begun, ACT, lambda *_: None)
+    back = move_tenant.give_up(gw, moving, begun, ACT)
+    wanted, other = (on, back) if to == "eu" else (back, on)
+    other.close()
+    with pytest.raises(NotMoved, match="eu has rows of tenant acme already"):
+        await wanted
+    assert split(await rows(parts["eu"]))[0] == before
 
 
 async def test_a_move_that_was_begun_is_given_up(gw: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
