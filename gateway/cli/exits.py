@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gateway.core.errors import GatewayError, SettingsError, Unavailable
+from gateway.core.wording import unknown_name
 from gateway.drivers.store.store_files import AlreadyRunning
 
 FAILED, BAD_SETTINGS, ALREADY_RUNNING, STORE_UNUSABLE = 1, 2, 3, 4
@@ -34,6 +35,15 @@ class Group(click.Group):
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(name, one.get_short_help_str(WHOLE)) for name, one in commands if one is not None])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command. For an unknown name say which was meant, also where commands are imported one by one."""
+        name = args[0]
+        if not (name.startswith("-") or ctx.resilient_parsing or self.get_command(ctx, name)):
+            ctx.fail(unknown_name(name, self.list_commands(ctx), f'there is no command "{name}"'))
+        return super().resolve_command(ctx, args)
 
 
 class Commands(Group):

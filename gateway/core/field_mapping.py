@@ -279,8 +279,8 @@ def _problems_of_keys(fields: Sequence[Field]) -> list[tuple[str, str]]:
     taken: dict[str, str] = {}
     for field in fields:
         if WIRE_KEY.fullmatch(field.key) is None:
-            problems.append((field.name, f"key {field.key[:80]!r} must match {WIRE_KEY.pattern}"))
+            problems.append((field.name, f'key "{field.key[:80]}" must match {WIRE_KEY.pattern}'))
         elif field.key in taken:
-            problems.append((field.name, f"key {field.key!r} is already used by field {taken[field.key]!r}"))
+            problems.append((field.name, f'key "{field.key}" is already used by field "{taken[field.key]}"'))
         taken.setdefault(field.key, field.name)
     return problems

@@ -28,11 +28,11 @@ def shortened(name: str) -> str:
     return without_card_numbers(name)
 
 
-def closest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant."""
+def closest_name(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
+    """The known name that was probably meant; ``least``: how alike they are, 1 is equal."""
     import difflib  # imported here because who makes no mistakes needs nothing of it
 
-    return next(iter(difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], list(known), n=1)), None)
+    return next(iter(difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], list(known), n=1, cutoff=least)), None)
 
 
 def unknown_name(name: str, known: Collection[str], problem: str = "is not known", *, otherwise: str = "") -> str:

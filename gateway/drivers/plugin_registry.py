@@ -18,7 +18,7 @@ import pluggy
 from gateway import hookspecs
 from gateway.core.errors import SettingsError
 from gateway.core.payment import Payment, PaymentEvent
-from gateway.core.wording import closest_name
+from gateway.core.wording import unknown_name
 from gateway.drivers.installed_plugins import chosen, clashes, installed, origin_of
 from gateway.drivers.provider_declaration import (
     FIRST_API_VERSION,
@@ -175,17 +175,12 @@ def _wrong_hooks(hooks: pluggy.PluginManager, plugin: object) -> list[str]:
             continue
         implemented.add(hook)
         if hook not in _HOOKS:
-            wrong.append(f'"{hook}" is not a hook{_meant(hook)}')
+            wrong.append(unknown_name(hook, sorted(_HOOKS), f'"{hook}" is not a hook'))
         elif options is None:
             wrong.append(f'"{hook}" is not marked with @gateway.hookimpl')
     if not wrong and "gateway_providers" not in implemented:
         wrong.append('has no hook "gateway_providers"')
     return wrong
-
-
-def _meant(hook: str) -> str:
-    meant = closest_name(hook, _HOOKS)
-    return f', did you mean "{meant}"' if meant else ""
 
 
 def _offers(hook: pluggy.HookCaller, problems: list[str]) -> Iterator[tuple[str, list[Any]]]:

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 import msgspec
 
 from gateway.core.errors import SettingsError
-from gateway.core.wording import closest_name
+from gateway.core.wording import unknown_name
 from gateway.drivers.installed_plugins import installed, origin_of
 from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.plugin_sources import unreadable
@@ -44,9 +44,8 @@ def find_plugin(name: str) -> Plugin:
             return msgspec.structs.replace(found, providers=providers)
     names = [one.name for one in points]
     shown = json.dumps(name, ensure_ascii=False)
-    meant = closest_name(name, names)
-    hint = f', did you mean "{meant}"?' if meant else f"; there are {', '.join(names) or 'none'}"
-    raise NotInstalled("\n".join([f"no plugin {shown} is installed or on the path{hint}", *unreadable()]))
+    problem = f"no plugin {shown} is installed or on the path"
+    raise NotInstalled("\n".join([unknown_name(name, names, problem, otherwise="there are none"), *unreadable()]))
 
 
 def imported_anew(plugin: Plugin, provider: str) -> Provider | None:

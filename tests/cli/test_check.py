@@ -115,6 +115,30 @@ def test_check_advises_without_refusing(tmp_path: Path, change: dict[str, Any], 
     assert [f"advice: {line}" for line in told["advice"]] == lines
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("nationalty", {"enabled": False}, 'does nothing: it is switched off, .*; did you mean "nationality"'),
+        ("amout", {"key": "total"}, 'is an additional parameter, and "amount" is sent as it is: did you mean that'),
+        ("user_ip", {"key": "ip"}, None),
+        ("birthday", {"key": "dob"}, None),
+    ],
+)
+def test_check_advises_where_a_field_s_name_is_almost_another_s(
+    tmp_path: Path, name: str, change: dict[str, Any], said: str | None
+) -> None:
+    """Such a slip renames or switches off nothing, and asks customers for what no provider knows."""
+    path = write(tmp_path)
+    settings = yaml.safe_load(path.read_text())
+    fields = settings["tenants"]["acme"]["accounts"]["psp-main"].setdefault("fields", {})
+    fields |= {name: change, "user_id": {"required": True}}
+    path.write_text(yaml.safe_dump(settings))
+    result = run("check", "--config", path)
+    lines = [line for line in result.stderr.splitlines() if f"fields.{name}: " in line]
+    assert (result.exit_code, len(lines)) == (0, said is not None)
+    assert all(re.search(said or "", line) for line in lines)
+
+
 PROXY = "192.0.2.7/32"
 
 

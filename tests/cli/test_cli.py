@@ -47,6 +47,21 @@ def test_bad_usage_exits_2(arguments: list[str]) -> None:
 # the command itself
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["staus"], 'there is no command "staus"; did you mean "status"?'),
+        (["payments", "lst"], 'there is no command "lst"; did you mean "list"?'),
+        (["zzz"], 'there is no command "zzz"; known are accounts, approvals, '),
+        (["audit", "show"], 'there is no command "show"; known are verify'),
+    ],
+)
+def test_an_unknown_command_is_answered_with_the_one_that_was_meant(arguments: list[str], said: str) -> None:
+    """In the groups too."""
+    result = run(*arguments)
+    assert (result.exit_code, f"Error: {said}" in result.stderr) == (2, True)
+
+
 def test_the_version_is_the_package_s() -> None:
     """--version prints one line."""
     assert re.fullmatch(r"gateway, version [0-9.]+\n", run("--version").stdout)

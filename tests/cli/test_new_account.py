@@ -110,7 +110,7 @@ def test_lists_mappings_and_texts_of_a_config(config: Path) -> None:
             ': tenant acme: accounts.x.provider: unknown provider "psp"',
         ),
         ("acme/x", CREDITKEY, 2, "tenant acme: accounts.x.config.shared_secret: is missing"),
-        ("acme/x", (*PSP, "--set", "tokn=t"), 2, 'config.tokn: unknown key "tokn", did you mean "token"'),
+        ("acme/x", (*PSP, "--set", "tokn=t"), 2, 'config.tokn: unknown key "tokn"; did you mean "token"?'),
         ("acme/x", (*PSP, "--set", "hush"), 2, "must be KEY=VALUE"),
         ("acme/x", (*PSP, "--set", "app_url=hush"), 2, "app_url is given twice"),
         ("acme/x", (*PSP, "--set", "allow_hosts=[hush"), 2, "allow_hosts is not readable YAML"),

@@ -57,7 +57,7 @@ def test_a_misspelt_plugin_is_bad_configuration(tmp_path: Path, command: str) ->
     path.write_text(path.read_text() + "plugins: {blocked: [Creditkey]}\n")
     result = run(*command.split(), "--config", path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.endswith(': plugins.blocked[0]: unknown plugin "Creditkey", did you mean "creditkey"\n')
+    assert result.stderr.endswith(': plugins.blocked[0]: unknown plugin "Creditkey"; did you mean "creditkey"?\n')
 
 
 def test_plugins_list_names_those_that_are_not_allowed(tmp_path: Path) -> None:

@@ -184,5 +184,5 @@ def test_broken_expression_is_one_problem(name: str) -> None:
     _, problems = compile_map(DECLARED, changes)
     assert sorted(problems) == [
         (name, 'from: is not a JMESPath expression: unknown function "foo"'),
-        ("y", "key 'user_id' is already used by field 'user_id'"),
+        ("y", 'key "user_id" is already used by field "user_id"'),
     ]

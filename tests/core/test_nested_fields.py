@@ -124,9 +124,9 @@ def test_a_member_that_is_not_sent_is_not_required() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "problem"),
     [
-        (SKU, FieldChange(key="name"), "key 'name' is already used by field 'name'"),
-        ("order.items[].unit", FieldChange(key="sku", value="x"), "key 'sku' is already used by field 'sku'"),
-        (SKU, FieldChange(key="a b"), "key 'a b' must match"),
+        (SKU, FieldChange(key="name"), 'key "name" is already used by field "name"'),
+        ("order.items[].unit", FieldChange(key="sku", value="x"), 'key "sku" is already used by field "sku"'),
+        (SKU, FieldChange(key="a b"), 'key "a b" must match'),
         ("order.items[].price", FieldChange(value="1"), "is locked: only its key can be changed"),
         ("order.items[].name", FieldChange(enabled=False), "is mandatory and cannot be switched off"),
         (TAX, FieldChange(value="1"), "is a number: only key, enabled and required can be changed"),

@@ -187,12 +187,13 @@ class TestRefused:
         """A marked function that is no hook is refused, with the name that was meant."""
         made = offering("acme", gateway_payment_change=lambda: None)
         assert problems(made) == (
-            'plugin acme: "gateway_payment_change" is not a hook, did you mean "gateway_payment_changed"',
+            'plugin acme: "gateway_payment_change" is not a hook; did you mean "gateway_payment_changed"?',
         )
 
     def test_a_marked_function_of_any_name(self) -> None:
         """The mark alone makes a function a hook, so its name is judged."""
-        assert problems(offering("acme", on_payment=lambda: None)) == ('plugin acme: "on_payment" is not a hook',)
+        [problem] = problems(offering("acme", on_payment=lambda: None))
+        assert problem.startswith('plugin acme: "on_payment" is not a hook; known are gateway_payment_changed, ')
 
     def test_an_unmarked_hook(self) -> None:
         """A hook whose mark was forgotten would silently never be called."""

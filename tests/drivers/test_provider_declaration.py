@@ -56,7 +56,7 @@ BAD: dict[str, tuple[str, Any, str]] = {
     "a misspelt source": (
         "fields",
         field(source="customer.emial"),
-        'fields mail: source is an unknown path "customer.emial", did you mean "customer.email"',
+        'fields mail: source is an unknown path "customer.emial"; did you mean "customer.email"?',
     ),
     "a source of several values": ("fields", field(source="order.items"), 'unknown path "order.items"'),
     "a source in a mapping": ("fields", field(source="metadata.branch"), 'unknown path "metadata.branch"'),

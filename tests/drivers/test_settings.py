@@ -148,7 +148,7 @@ def test_operators_keys(tmp_path: Path) -> None:
             "that may act; there is 1, kim lee. Keys of equal names",
         ),
         ("approvals: 3", "approvals: must be"),
-        ("kyes: []", 'kyes: unknown key "kyes", did you mean "keys"'),
+        ("kyes: []", 'kyes: unknown key "kyes"; did you mean "keys"?'),
     ],
 )
 def test_mistake_in_operators_keys(tmp_path: Path, admin: str, said: str) -> None:
@@ -344,14 +344,14 @@ tenants:
 def test_eight_mistakes(tmp_path: Path) -> None:
     """A file with eight different mistakes is refused with eight lines in its order: file, line, tenant, key, why."""
     assert problems(tmp_path, EIGHT_MISTAKES) == [
-        'settings.yaml:5: tenant acme: webhok: unknown key "webhok", did you mean "webhook"',
+        'settings.yaml:5: tenant acme: webhok: unknown key "webhok"; did you mean "webhook"?',
         "settings.yaml:6: tenant acme: keys[0].sha256: must be 64 lower-case hex digits: the SHA-256 of the whole key",
         "settings.yaml:10: tenant acme: accounts.main.config.token: environment variable MISSING is not set",
         "settings.yaml:10: tenant acme: accounts.main.config.wait: must be a duration such as 250ms, 5s, 2m, 6h or 30d",
         "settings.yaml:13: tenant acme: accounts.main.fields.amount.enabled: is mandatory and cannot be switched off",
         "settings.yaml:15: tenant globex: webhook.url: must be https (http needs server.development: true)",
-        'settings.yaml:17: tenant globex: accounts.psp.provider: unknown provider "psp_lik", did you mean "psp_like"',
-        'settings.yaml:19: tenant globex: deposit_methods.bank.account: unknown account "nobody", known are psp',
+        'settings.yaml:17: tenant globex: accounts.psp.provider: unknown provider "psp_lik"; did you mean "psp_like"?',
+        'settings.yaml:19: tenant globex: deposit_methods.bank.account: unknown account "nobody"; known are psp',
     ]
 
 

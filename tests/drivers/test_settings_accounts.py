@@ -15,16 +15,16 @@ LANGUAGES = "must be a mapping of languages, such as {en: Card}"
 
 
 ACCOUNT_MISTAKES = [
-    ("{provider: qqq}", 'main.provider: unknown provider "qqq", known are either, plain, psp_like, strict'),
+    ("{provider: qqq}", 'main.provider: unknown provider "qqq"; known are either, plain, psp_like, strict'),
     ("{}", "main.provider: is missing"),
     ("[]", "main: must be a mapping of keys"),
     ("{provider: [plain]}", "main.provider: must be a single value, not a list or mapping"),
     ("{provider: !vault plain}", "main.provider: has a YAML tag; tags are not supported"),
-    ("{provider: plain, acepts_new: false}", 'main.acepts_new: unknown key "acepts_new", did you mean "accepts_new"'),
+    ("{provider: plain, acepts_new: false}", 'main.acepts_new: unknown key "acepts_new"; did you mean "accepts_new"?'),
     ("{provider: plain, generation: 0}", "main.generation: must be a whole number >= 1"),
     ("{provider: plain, generation: two}", "main.generation: must be a whole number"),
     ("{provider: plain, callback_id: short}", "main.callback_id: must be 22 to 128 URL-safe characters"),
-    ("{provider: plain, config: {ap_url: x}}", 'config.ap_url: unknown key "ap_url", did you mean "app_url"'),
+    ("{provider: plain, config: {ap_url: x}}", 'config.ap_url: unknown key "ap_url"; did you mean "app_url"?'),
     ("{provider: plain, config: {token: abc}}", "config.token: is a literal secret: write env:NAME or file:PATH"),
     ("{provider: plain, config: {token: 'env:NOPE'}}", "config.token: environment variable NOPE is not set"),
     ("{provider: plain, config: {merchant_id: refused}}", "config.merchant_id: must be another"),
@@ -51,11 +51,11 @@ ACCOUNT_MISTAKES = [
     ("{provider: either}", "accounts.main.config: exactly one of environment and base_url must be given"),
     ("{provider: plain, config: 5}", "config: must be a mapping of keys"),
     ("{provider: plain, fields: {amount: {value: 1}}}", "fields.amount: is locked: only its key can be changed"),
-    ("{provider: plain, fields: {email: {key: phone}}}", "fields.phone.key: key 'phone' is already used by field"),
-    ("{provider: plain, fields: {email: {key: 'a b'}}}", "fields.email.key: key 'a b' must match"),
+    ("{provider: plain, fields: {email: {key: phone}}}", 'fields.phone.key: key "phone" is already used by field'),
+    ("{provider: plain, fields: {email: {key: 'a b'}}}", 'fields.email.key: key "a b" must match'),
     ("{provider: plain, fields: {x: {pattern: '['}}}", "fields.x.pattern: pattern is not a regular expression"),
     ("{provider: plain, fields: {x: {max_length: 300}}}", "fields.x.max_length: max_length must be 1 to 255"),
-    ("{provider: plain, fields: {x: {lable: {}}}}", 'fields.x.lable: unknown key "lable", did you mean "label"'),
+    ("{provider: plain, fields: {x: {lable: {}}}}", 'fields.x.lable: unknown key "lable"; did you mean "label"?'),
     ("{provider: plain, fields: {email: {values: [a]}}}", "fields.email.values: must be a mapping of keys"),
     ("{provider: plain, fields: {email: {values: {a: [b]}}}}", "fields.email.values.a: must be a single value"),
     ("{provider: plain, fields: {amount: {values: {a: b}}}}", "fields.amount: is locked: only its key can be changed"),
@@ -144,18 +144,18 @@ def test_mistake_in_a_tenant(tmp_path: Path, section: str, said: str) -> None:
 
 
 METHOD_MISTAKES = [
-    ("{account: man}", 'bank.account: unknown account "man", did you mean "main"'),
+    ("{account: man}", 'bank.account: unknown account "man"; did you mean "main"?'),
     ("{account: main, currencies: [USD, EUR]}", "bank.currencies[1]: EUR is not a currency of account main"),
     ("{account: main, amount: {min: '10', max: '9.99'}}", "bank.amount.min: must not be above max"),
     ("{account: main, amount: {min: -1}}", "bank.amount.min: must not be negative"),
     ("{account: main, amount: {max: ten}}", "bank.amount.max: must be a decimal"),
     (
         "{account: main, fields: {vipp: {}}}",
-        'bank.fields.vipp: unknown additional parameter "vipp", did you mean "vip"',
+        'bank.fields.vipp: unknown additional parameter "vipp"; did you mean "vip"?',
     ),
     (
         "{account: main, fields: {email: {}}}",
-        'bank.fields.email: unknown additional parameter "email", known are vip; fields.email of the account needs',
+        "bank.fields.email: unknown additional parameter: fields.email of the account needs required: true",
     ),
 ]
 

@@ -193,7 +193,7 @@ def test_what_is_wrong_is_a_line_of_the_settings(folder: Path, authority: trustm
     ("tls", "said"),
     [
         ("{cert: a.pem}", "tls.key: is missing"),
-        ("{cert: a.pem, key: b.pem, chain: c.pem}", 'tls.chain: unknown key "chain", known are ca, cert, key'),
+        ("{cert: a.pem, key: b.pem, chain: c.pem}", 'tls.chain: unknown key "chain"; known are ca, cert, key'),
         ("yes", "tls: must be a mapping of keys"),
     ],
 )

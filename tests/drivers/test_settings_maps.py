@@ -57,7 +57,7 @@ def test_a_rule_in_an_included_file_has_that_files_place(tmp_path: Path) -> None
         ("request_maps: {erp: {amount: a, amount: b}}", "request_maps.erp.amount: is written twice"),
         (
             "request_maps: {erp: {account: \"'mian'\"}}\naccounts: {main: {provider: plain}}",
-            'request_maps.erp.account: unknown account "mian", did you mean "main"',
+            'request_maps.erp.account: unknown account "mian"; did you mean "main"?',
         ),
         (
             "request_maps: {erp: {deposit_method: '`1`'}}",
@@ -72,7 +72,7 @@ def test_a_rule_in_an_included_file_has_that_files_place(tmp_path: Path) -> None
         ("reply_maps: {own: {a..b: id}}", "reply_maps.own.a..b: must be names with one dot"),
         (
             "webhook: {url: 'https://x.example', secrets: ['env:ACME_WHSEC'], map: onw}\nreply_maps: {own: {nr: id}}",
-            'webhook.map: unknown reply map "onw", did you mean "own"',
+            'webhook.map: unknown reply map "onw"; did you mean "own"?',
         ),
         (
             "webhook: {url: 'https://x.example', secrets: ['env:ACME_WHSEC'], map: own}",

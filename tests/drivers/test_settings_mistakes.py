@@ -107,7 +107,7 @@ class Mistake(NamedTuple):
 
 
 TOP_MISTAKES = [
-    Mistake("server:\n", "sever: {}  # here\nserver:\n", "sever", 'unknown key "sever", did you mean "server"'),
+    Mistake("server:\n", "sever: {}  # here\nserver:\n", "sever", 'unknown key "sever"; did you mean "server"?'),
     Mistake("[tenants/*.yaml]", "[tenants/*.yaml, more.yaml]  # here", "include", 'there is no file "more.yaml"'),
     Mistake("host: 127.0.0.1", "host: https://127.0.0.1  # here", "server.host", LISTEN),
     Mistake(
@@ -170,7 +170,7 @@ TOP_MISTAKES = [
 ]
 TENANT_MISTAKES = [
     Mistake("  acme:\n", "  Acme:  # here\n", "tenants.Acme", "must match [a-z0-9][a-z0-9_-]{0,63}"),
-    Mistake("name: Acme", "nmae: Acme  # here", "nmae", 'unknown key "nmae", did you mean "name"'),
+    Mistake("name: Acme", "nmae: Acme  # here", "nmae", 'unknown key "nmae"; did you mean "name"?'),
     Mistake(
         sha("k1"),
         "A1}  # here\n      - {id: k2, sha256: " + sha("k1"),
@@ -217,7 +217,7 @@ TENANT_MISTAKES = [
         "account: credit}",
         "account: kredit}  # here",
         "routing[0].account",
-        'unknown account "kredit", did you mean "credit"',
+        'unknown account "kredit"; did you mean "credit"?',
     ),
     Mistake(
         "when: \"currency == 'USD'\", account: credit}\n      - {account: psp}",
@@ -235,13 +235,13 @@ TENANT_MISTAKES = [
         "provider: creditkey",
         "provider: credit_key  # here",
         "accounts.credit.provider",
-        'unknown provider "credit_key", did you mean "creditkey"',
+        'unknown provider "credit_key"; did you mean "creditkey"?',
     ),
     Mistake(
         "          environment: staging\n",
         "          environmnt: staging  # here\n",
         "accounts.credit.config.environmnt",
-        'unknown key "environmnt", did you mean "environment"',
+        'unknown key "environmnt"; did you mean "environment"?',
     ),
     Mistake(
         "environment: staging",
@@ -278,7 +278,7 @@ TENANT_MISTAKES = [
         "channel: {value: web}",
         "channel: {key: sum, value: web}  # here",
         "accounts.psp.fields.channel.key",
-        "key 'sum' is already used by field 'amount'",
+        'key "sum" is already used by field "amount"',
     ),
     Mistake(
         "channel: {value: web}",
@@ -314,7 +314,7 @@ TENANT_MISTAKES = [
         "      bank:\n        account: psp\n",
         "      bank:\n        account: pps  # here\n      card:\n        account: psp\n",
         "deposit_methods.bank.account",
-        'unknown account "pps", did you mean "psp"',
+        'unknown account "pps"; did you mean "psp"?',
     ),
     Mistake(
         "label: {en: Bank}",
@@ -328,6 +328,12 @@ TENANT_MISTAKES = [
         "deposit_methods.bank.currencies[1]",
         'unknown currency "EURO": neither ISO 4217 nor listed under currencies',
     ),
+    Mistake(
+        "[USD, EUR]",
+        "[USD, eur]  # here",
+        "deposit_methods.bank.currencies[1]",
+        'unknown currency "eur": neither ISO 4217 nor listed under currencies; did you mean "EUR"?',
+    ),
     Mistake('min: "10.00"', 'min: "1000.00"', "deposit_methods.bank.amount.min", "must not be above max"),
     Mistake(
         'min: "10.00"',
@@ -339,7 +345,7 @@ TENANT_MISTAKES = [
         "vip: {label: {en: Your code}}",
         "vp: {label: {en: Your code}}  # here",
         "deposit_methods.bank.fields.vp",
-        'unknown additional parameter "vp", did you mean "vip"',
+        'unknown additional parameter "vp"; did you mean "vip"?',
     ),
 ]
 

@@ -22,17 +22,17 @@ def test_routing_rules(tmp_path: Path) -> None:
 
 
 RULE_MISTAKES = [
-    ("{when: a, account: man}", 'routing[1].account: unknown account "man", did you mean "main"'),
+    ("{when: a, account: man}", 'routing[1].account: unknown account "man"; did you mean "main"?'),
     ("{}", "routing[1].account: is missing"),
     ("{when: a, account: null}", "routing[1].account: must not be empty"),
-    ("{when: a, account: main, fallback: [bakup]}", 'fallback[0]: unknown account "bakup", did you mean "backup"'),
+    ("{when: a, account: main, fallback: [bakup]}", 'fallback[0]: unknown account "bakup"; did you mean "backup"?'),
     ("{when: a, account: main, fallback: [main]}", 'routing[1].fallback[0]: "main" is listed twice in this rule'),
     (
         "{when: a, account: main, fallback: [backup, backup]}",
         'routing[1].fallback[1]: "backup" is listed twice in this rule',
     ),
     ("{when: a, account: main, fallback: backup}", "routing[1].fallback: must be a list"),
-    ("{account: main, falback: [backup]}", 'routing[1].falback: unknown key "falback", did you mean "fallback"'),
+    ("{account: main, falback: [backup]}", 'routing[1].falback: unknown key "falback"; did you mean "fallback"?'),
     ("{when: 'a b', account: main}", "routing[1].when: is not a JMESPath expression: Unexpected token: b"),
     (
         "{when: to_nmber(amount), account: main}",

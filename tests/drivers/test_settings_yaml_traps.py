@@ -96,6 +96,13 @@ def test_a_trap_is_told(tmp_path: Path, section: str, said: str) -> None:
     assert line.startswith(f"settings.yaml:{said}")
 
 
+def test_what_is_not_yaml_is_told_with_where_to_look(tmp_path: Path) -> None:
+    """The parser names the line in which it gave up, which may be the one after the mistake."""
+    [line] = problems(tmp_path, with_tenant("name Acme\nkeys: []"))
+    assert line.startswith(f"settings.yaml:6: {READABLE}")
+    assert line.endswith("; look at indentation, colons and quotes here and in the line before")
+
+
 def test_a_tag_inside_what_holds_itself_is_found() -> None:
     """Once, and the search ends."""
     root = compose(b"a: &a [!x b, *a]", "a.yaml")

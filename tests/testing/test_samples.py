@@ -147,7 +147,7 @@ def test_an_account_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pyte
     result = run("plugins", "check", "sandbox", "--samples", path, "--json")
     (found,) = json.loads(result.stdout)["findings"]
     assert (result.exit_code, found["rule"]) == (1, "account")
-    assert 'unknown key "bas_url", did you mean "base_url"' in found["message"]
+    assert 'unknown key "bas_url"; did you mean "base_url"?' in found["message"]
 
 
 def test_a_reply_may_follow_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:

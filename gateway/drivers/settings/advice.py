@@ -12,12 +12,15 @@ from gateway.core.expressions import Expression
 from gateway.core.map_checks import missing_of_create
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
 from gateway.core.urls import bracketed
-from gateway.core.wording import unknown_name
+from gateway.core.wording import closest_name, unknown_name
 from gateway.drivers.settings.located_messages import LocatedMessages
 from gateway.drivers.settings.model import AccountEntry, Server, Settings, Tenant
 from gateway.provider import Advises
 
 _ADVICE = mapping(text(MAX_ID_CHARACTERS, least=1), text(MAX_TEXT_CHARACTERS, least=1))
+
+NEARLY_EQUAL = 0.87
+"""How alike the names of two fields are where one is probably the other, written wrongly."""
 
 AMOUNT_IS_TEXT = "compares amount, which is text, with a number, so it never matches: write to_number(amount)"
 
@@ -31,7 +34,7 @@ def advice(settings: Settings) -> list[str]:
             lines.at(("tenants", entry.tenant, "accounts", entry.name, *key.split(".")), said)
             for tenant in settings.tenants.values()
             for entry in tenant.accounts.values()
-            for key, said in {**_of_proxies(settings.server, entry), **_advice_of(entry)}.items()
+            for key, said in {**_of_proxies(settings.server, entry), **_of_fields(entry), **_advice_of(entry)}.items()
         ),
         *(
             lines.at(("tenants", tenant.id, "request_maps", *path), said)
@@ -66,6 +69,21 @@ def _of_proxies(server: Server, entry: AccountEntry) -> Mapping[str, str]:
         "config.source_addresses": "is compared with the address that connects: if a proxy is in front of the"
         " gateway, name it in server.trusted_proxies, or every callback is refused"
     }
+
+
+def _of_fields(entry: AccountEntry) -> Mapping[str, str]:
+    """A slip in the name of a provider's field makes an additional parameter, and leaves the field as it is."""
+    fields, known = entry.account.fields, entry.provider.fields
+    said = {
+        f"fields.{name}": unknown_name(
+            name, known, "does nothing: it is switched off, and is not a field of the provider"
+        )
+        for name in fields.off - known.keys()
+    }
+    for name in {field.name for field in fields.fields} - known.keys():
+        if meant := closest_name(name, known, least=NEARLY_EQUAL):
+            said[f"fields.{name}"] = f'is an additional parameter, and "{meant}" is sent as it is: did you mean that?'
+    return said
 
 
 def _advice_of(entry: AccountEntry) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.core.wording import closest_name
+from gateway.core.wording import unknown_name
 
 Path = tuple[str | int, ...]
 """Where a value stands: ``("tenants", "acme", "keys", 0, "sha256")``."""
@@ -29,10 +29,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 def unknown_entry(what: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not known, and which known one was probably meant."""
-    names = sorted(known)
-    meant = closest_name(name, names)
-    hint = f'did you mean "{meant}"' if meant else "known are " + ", ".join(names)
-    return f'unknown {what} "{name}", {hint}' if names else f'unknown {what} "{name}"'
+    return unknown_name(name, sorted(known), f'unknown {what} "{name}"')
 
 
 def path_for_people(path: Path) -> str:

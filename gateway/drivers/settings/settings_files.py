@@ -10,7 +10,7 @@ from pathlib import Path
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gateway.drivers.settings.piecewise import let_go
-from gateway.drivers.settings.problems import Problem, unknown_entry
+from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.regular_file import RegularFile, read_regular
 from gateway.drivers.settings.yaml_file import compose, is_null, nothing, pairs, place_of, tagged, value_at
 
@@ -118,7 +118,7 @@ class SettingsFiles:
         """Put the tenants of an included file among those of the settings file; nothing else may stand there."""
         if key != "tenants":
             name = key or ""
-            said = unknown_entry("key", name, ["tenants"]) + ": an included file holds tenants only"
+            said = f'unknown key "{name}": an included file holds tenants only'
             self.problems.append(Problem(*place_of(key_node), (name,), said))
         elif isinstance(value, MappingNode):
             self._tenants(key_node).value.extend(value.value)

@@ -120,8 +120,9 @@ def _check_method(
     for name in (name for name in shape.fields if name not in asked):
         rule = entry.provider.fields.get(name) if entry else None
         may_be_asked = rule is not None and rule.source.startswith("customer.")
-        hint = f"; fields.{name} of the account needs required: true to be asked" if may_be_asked else ""
-        resolver.state.note((*path, "fields", name), unknown_entry("additional parameter", name, asked) + hint)
+        hint = f"unknown additional parameter: fields.{name} of the account needs required: true to be asked"
+        said = hint if may_be_asked else unknown_entry("additional parameter", name, asked)
+        resolver.state.note((*path, "fields", name), said)
 
 
 def _check_limits(path: Path, limits: LimitsShape, state: LoadState) -> None:
@@ -134,7 +135,8 @@ def _check_limits(path: Path, limits: LimitsShape, state: LoadState) -> None:
 
 def _problem_of_currency(code: str, entry: AccountEntry | None, extra: Mapping[str, int]) -> str | None:
     if currency_digits(code, extra) is None:
-        return f'unknown currency "{code}": neither ISO 4217 nor listed under currencies'
+        hint = f'; did you mean "{code.upper()}"?' if currency_digits(code.upper(), extra) is not None else ""
+        return f'unknown currency "{code}": neither ISO 4217 nor listed under currencies{hint}'
     allowed = entry.rules.currencies if entry else None
     return f"{code} is not a currency of account {entry.name}" if entry and allowed and code not in allowed else None
 

@@ -73,7 +73,11 @@ def _unreadable(error: yaml.MarkedYAMLError, data: bytes) -> tuple[int, Path, st
     begun = error.context_mark.line if error.context_mark else line
     where = f" (begun in line {begun + 1})" if begun != line else ""
     said = " ".join(part for part in (f"{error.context or ''}{where}", error.problem) if part)
-    return line + 1, (), f"is not readable YAML: {said}"
+    return (
+        line + 1,
+        (),
+        f"is not readable YAML: {said}; look at indentation, colons and quotes here and in the line before",
+    )
 
 
 def tagged(root: Node) -> Iterator[Problem]:
