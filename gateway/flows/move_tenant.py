@@ -34,7 +34,7 @@ WRITTEN_WITHIN = 60.0
 """Seconds to wait for transactions that began before the bar: those of gateways are far shorter."""
 
 LONG_TRANSACTION = (
-    "a transaction on the server that was left writes for longer than a minute: end it (pg_stat_activity), and run the"
+    "a transaction in the store that was left writes for longer than a minute: end it (pg_stat_activity), and run the"
     " command again; until then the tenant is refused"
 )
 
@@ -222,8 +222,8 @@ async def _is_idle(gw: Gateway, moving: Moving) -> bool:
 async def _wait_for_units(gw: Gateway, source: Store) -> None:
     """Wait for units that began before the bar was set: later ones are refused by it. Raises ``NotMoved``."""
     if source.is_shared:
-        later = await source.moves.next_transaction()
-        if not await _until(gw, lambda: source.moves.have_ended(later), WRITTEN_WITHIN):
+        begun = await source.moves.writing()
+        if not await _until(gw, lambda: source.moves.have_ended(begun), WRITTEN_WITHIN):
             raise NotMoved(LONG_TRANSACTION)
 
 

@@ -71,10 +71,10 @@ async def test_a_unit_under_way_is_waited_for(store: Store, database_url: str) -
     async with await psycopg.AsyncConnection.connect(database_url) as other:
         await other.execute("INSERT INTO hints VALUES ('acme', 'pay_1', 'x', 1, 0)")
         await store.commit(NO_TENANT, [moves.bar("acme", AT)])
-        last = await store.moves.next_transaction()
-        assert not await store.moves.have_ended(last)
+        begun = await store.moves.writing()
+        assert not await store.moves.have_ended(begun)
         await other.commit()
-    await asyncio.wait_for(_ended(store, last), 10)
+    await asyncio.wait_for(_ended(store, begun), 10)
     assert await store.rows("SELECT payment_id FROM hints", ()) == [("pay_1",)]
 
 
@@ -87,15 +87,26 @@ async def test_a_unit_that_is_younger_than_the_bar_is_waited_for(store: Store, d
         await barring.execute("INSERT INTO moments (name, at) VALUES ('barred acme', 1)")
         await other.execute("INSERT INTO hints VALUES ('acme', 'pay_1', 'x', 1, 0)")
         await barring.commit()
-        last = await store.moves.next_transaction()
-        assert not await store.moves.have_ended(last)
+        begun = await store.moves.writing()
+        assert not await store.moves.have_ended(begun)
         await other.commit()
-    await asyncio.wait_for(_ended(store, last), 10)
+    await asyncio.wait_for(_ended(store, begun), 10)
 
 
-async def _ended(store: Store, last: int) -> None:
-    while not await store.moves.have_ended(last):
+async def _ended(store: Store, begun: set[str]) -> None:
+    while not await store.moves.have_ended(begun):
         await store.commit(NO_TENANT, [Statement("UPDATE heartbeat SET at = at", ())])
+
+
+async def test_nobody_waits_for_strangers(store: Store, database_url: str) -> None:
+    """What is written in other databases of the server, and begun afterwards in this one, goes on as long as it may."""
+    connect, number = psycopg.AsyncConnection.connect, "SELECT CAST(CAST(pg_current_xact_id() AS xid) AS TEXT)"
+    async with await connect(database_url, dbname="postgres") as stranger, await connect(database_url) as later:
+        ((theirs,),) = await (await stranger.execute(number)).fetchall()
+        begun = await store.moves.writing()
+        ((own,),) = await (await later.execute(number)).fetchall()
+        assert not {theirs, own} & begun
+        assert own in await store.moves.writing()
 
 
 async def test_every_living_process_acknowledges_each_step(store: Store) -> None:

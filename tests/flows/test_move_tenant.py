@@ -33,7 +33,7 @@ ENOUGH = 3
 """Payments that each caller makes at least."""
 
 MOST = 40
-"""Payments that each caller makes at most: a move waits for what other tests write on the server."""
+"""Payments that each caller makes at most, however slow the machine moves the tenant."""
 
 
 @pytest.fixture(autouse=True)

@@ -339,8 +339,8 @@ async def test_a_unit_under_way_is_copied_too(tmp_path: Path, monkeypatch: pytes
     """One that looked for the bar before it was set, and is committed after that."""
     looked, have_ended = asyncio.Event(), Moves.have_ended
 
-    async def look(self: Moves, number: int) -> bool:
-        has_ended = await have_ended(self, number)
+    async def look(self: Moves, begun: set[str]) -> bool:
+        has_ended = await have_ended(self, begun)
         looked.set()
         return has_ended
 

@@ -169,14 +169,15 @@ class Moves:
         )
         return int(counted[0])
 
-    async def next_transaction(self) -> int:
-        """The number of a transaction begun for it: all that have written something by now have lower ones."""
-        return await self._number("pg_current_xact_id()")
+    async def writing(self) -> set[str]:
+        """The transactions that write in this database now; only on PostgreSQL. Others of the server do not count."""
+        rows = await self._engine.rows(
+            "SELECT CAST(backend_xid AS TEXT) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_xid IS NOT NULL",
+            (),
+        )
+        return {transaction for (transaction,) in rows}
 
-    async def have_ended(self, before: int) -> bool:
-        """Whether every transaction with a number below ``before`` has ended."""
-        return await self._number("pg_snapshot_xmin(pg_current_snapshot())") >= before
-
-    async def _number(self, of: str) -> int:
-        ((number,),) = await self._engine.rows(f"SELECT CAST(CAST({of} AS TEXT) AS BIGINT)", ())
-        return int(number)
+    async def have_ended(self, transactions: set[str]) -> bool:
+        """Whether none of these writes any more."""
+        return transactions.isdisjoint(await self.writing())

@@ -5,7 +5,7 @@ transaction bars the mark, that is, writes it as one that no unit may write any 
 already, the unit was committed; else it never will be, for its mark would be the second.
 
 The mark is the last that a unit writes: with it goes the look whether its tenant has a bar (``moves.py``). By then the
-unit's transaction has its number: who sets a bar, and then waits for those with lower numbers, has seen the last.
+unit's transaction has its number: who sets a bar, and then waits for those that have one, has seen the last.
 """
 
 from __future__ import annotations
