@@ -114,13 +114,19 @@ async def test_a_late_success_sees_a_payment_that_takes_its_reference_meanwhile(
     assert [await review_of(stack, one) for one in (first, *begun)] == ["two_live_orders"] * 2
 
 
+async def come_back(stack: GatewayStack, payment: Any) -> None:
+    """Let the customer accept and come back, and wait for no other work: this is done in the middle of some."""
+    assert (await stack.visit(await stack.approve(payment))).status == 303
+    assert (await stack.payment(payment["id"]))["state"] == "authorized"
+
+
 async def test_of_two_late_successes_at_once_both_are_flagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two expired orders of one reference are accepted together: neither misses the other."""
     monkeypatch.setattr(reconcile, "run", idle)
     async with open_timed(tmp_path, lambda settings: settings["clocks"].update(late_grace="60d")) as timed:
         first = await expired(timed)
         second = await expired(timed, merchant_reference=first["merchant_reference"])
-        after_the_look(timed, partial(accept, timed.stack, second))
+        after_the_look(timed, partial(come_back, timed.stack, second))
         await timed.advance(timedelta(minutes=1))
         await accept(timed.stack, first)
         assert [await review_of(timed.stack, one) for one in (first, second)] == ["two_live_orders"] * 2
