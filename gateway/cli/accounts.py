@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import Configuration, callback_url, load
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
 from gateway.cli.new_account import new
-from gateway.cli.operators import KEY, ask, listener_options, operators
+from gateway.cli.operators import KEY, Operators, admin_url_option, ask
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry
@@ -36,7 +36,9 @@ accounts.add_command(new)
 @click.argument("tenant", required=False)
 @click.argument("account", required=False)
 @click.option("--reveal", is_flag=True, help="Print secret credentials too.")
-@listener_options
+@config_option
+@admin_url_option
+@json_option
 def show(
     tenant: str | None, account: str | None, reveal: bool, config: Path, admin_url: str | None, as_json: bool
 ) -> None:
@@ -72,7 +74,7 @@ def _chosen(loaded: Configuration, tenant: str | None, account: str | None) -> l
 
 def _uses(config: Path, admin_url: str | None) -> Uses:
     """What the running gateway says of the uses of what is still accepted."""
-    answer = ask(operators(config, admin_url), "GET", "/admin/v1/keys", wanted=KeysView)
+    answer = ask(Operators(config, admin_url), "GET", "/admin/v1/keys", wanted=KeysView)
     return {(one.tenant, one.account, one.id): one for one in answer.data}
 
 

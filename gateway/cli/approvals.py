@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.operators import ask, ask_all, listener_options, operators, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
 from gateway.cli.output import as_line, print_list, print_one, wide_option
 from gateway.drivers.store.approvals import STATUSES
 from gateway.web.admin.approvals import RejectApproval
@@ -37,20 +36,20 @@ def approvals() -> None:
 )
 @wide_option
 @listener_options
-def list_approvals(status: str, wide: bool, config: Path, admin_url: str | None, as_json: bool) -> None:
+def list_approvals(status: str, wide: bool, listener: Operators, as_json: bool) -> None:
     """List acts that wait, newest first, with all that was asked for."""
     path = with_query("/admin/v1/approvals", status=status)
-    found = ask_all(operators(config, admin_url), path, row=ApprovalView)
+    found = ask_all(listener, path, row=ApprovalView)
     print_list(found, COLUMNS, _row, as_json=as_json, wide=wide)
 
 
 @approvals.command()
 @click.argument("approval_id", metavar="ID")
 @listener_options
-def approve(approval_id: str, config: Path, admin_url: str | None, as_json: bool) -> None:
+def approve(approval_id: str, listener: Operators, as_json: bool) -> None:
     """Do what was asked for. It needs another key than the one that asked."""
     path = f"/admin/v1/approvals/{quote(approval_id, safe='')}/approve"
-    done: dict[str, Any] = ask(operators(config, admin_url), "POST", path, wanted=dict[str, Any])
+    done: dict[str, Any] = ask(listener, "POST", path, wanted=dict[str, Any])
     print_one(done if as_json else {name: as_line(value) for name, value in done.items()}, as_json=as_json)
 
 
@@ -58,11 +57,11 @@ def approve(approval_id: str, config: Path, admin_url: str | None, as_json: bool
 @click.argument("approval_id", metavar="ID")
 @click.option("--reason", required=True, metavar="TEXT", help="Why not; kept in the audit trail.")
 @listener_options
-def reject(approval_id: str, reason: str, config: Path, admin_url: str | None, as_json: bool) -> None:
+def reject(approval_id: str, reason: str, listener: Operators, as_json: bool) -> None:
     """Do not do what was asked for. The key that asked may reject it too."""
     path = f"/admin/v1/approvals/{quote(approval_id, safe='')}/reject"
     body = RejectApproval(reason=reason)
-    done = ask(operators(config, admin_url), "POST", path, body=body, wanted=ApprovalView)
+    done = ask(listener, "POST", path, body=body, wanted=ApprovalView)
     print_one(done, as_json=as_json)
 
 

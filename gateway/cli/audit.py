@@ -13,7 +13,7 @@ import click
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import FAILED, Group
 from gateway.cli.loading import Configuration, config_option, json_option, load, reading
-from gateway.cli.operators import ask_all, listener_options, operators, with_query
+from gateway.cli.operators import Operators, ask_all, listener_options, with_query
 from gateway.cli.output import print_json, print_list, wide_option
 from gateway.flows.audit_chain import Kept, Verified
 from gateway.flows.audit_chain import verify as verify_chain
@@ -40,8 +40,7 @@ def audit(
     since: datetime | None,
     until: datetime | None,
     wide: bool,
-    config: Path,
-    admin_url: str | None,
+    listener: Operators,
     as_json: bool,
 ) -> None:
     """List what operators did, newest first: who, what, to what, and why.
@@ -51,7 +50,7 @@ def audit(
     if context.invoked_subcommand is not None:
         return
     chosen = {"tenant": tenant, "payment_id": payment_id, "key": key, "since": since, "until": until, "limit": 200}
-    found = ask_all(operators(config, admin_url), with_query("/admin/v1/audit", **chosen), row=AuditView)
+    found = ask_all(listener, with_query("/admin/v1/audit", **chosen), row=AuditView)
     print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 

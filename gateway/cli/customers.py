@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,8 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import config_option, json_option
-from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.operators import Operators, ask, listener_options
 from gateway.cli.output import print_json, print_table
 from gateway.flows.customers.erase import Found
 from gateway.web.admin.customers import EraseBody, ErasureView, ExportBody
@@ -32,9 +30,7 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
 def _customer_options(command: Callable[..., None]) -> Callable[..., None]:
     """Which customer, and where the gateway is."""
     options = (
-        json_option,
-        config_option,
-        admin_url_option,
+        listener_options,
         click.option("--tenant", metavar="TENANT", help="Only of this tenant."),
         click.option("--customer-id", metavar="ID", help="The tenant's own id of the customer."),
         click.option("--phone", metavar="NUMBER", help="A phone number; only its digits count."),
@@ -55,9 +51,8 @@ def customers() -> None:
 
 @customers.command()
 @_customer_options
-def export(admin_url: str | None, config: Path, as_json: bool, **who: str | None) -> None:  # noqa: ARG001  # always JSON
+def export(listener: Operators, as_json: bool, **who: str | None) -> None:  # noqa: ARG001  # always JSON
     """Print everything that is kept about a customer, as JSON."""
-    listener = operators(config, admin_url)
     body = ExportBody(limit=PAGE, **_one(who))
     data, callbacks = list[msgspec.Raw](), list[msgspec.Raw]()
     while True:
@@ -73,15 +68,13 @@ def export(admin_url: str | None, config: Path, as_json: bool, **who: str | None
 @_customer_options
 @click.option("--apply", is_flag=True, help="Erase. Without it nothing is changed.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit trail.")
-def erase(
-    apply: bool, reason: str | None, admin_url: str | None, config: Path, as_json: bool, **who: str | None
-) -> None:
+def erase(apply: bool, reason: str | None, listener: Operators, as_json: bool, **who: str | None) -> None:
     """Erase personal data of a customer from payments that have ended, and from all that was recorded about them.
 
     Without --apply it shows what would be erased. Payments that are still open wait and are erased when they end.
     """
     body = EraseBody(apply=apply, reason=reason, **_one(who))
-    done = ask(operators(config, admin_url), "POST", "/admin/v1/customers/erase", body=body, wanted=ErasureView)
+    done = ask(listener, "POST", "/admin/v1/customers/erase", body=body, wanted=ErasureView)
     if as_json:
         print_json(done)
         return

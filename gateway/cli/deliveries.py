@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ from msgspec.structs import asdict
 
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
-from gateway.cli.operators import Operators, ask, ask_all, listener_options, operators, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
 from gateway.cli.output import limit_option, print_json, print_list, print_table, wide_option
 from gateway.cli.review import actor_option, why_option
 from gateway.drivers.store.deliveries import STATUSES
@@ -48,14 +47,13 @@ def list_deliveries(
     payment_id: str | None,
     limit: int,
     wide: bool,
-    admin_url: str | None,
-    config: Path,
+    listener: Operators,
     as_json: bool,
 ) -> None:
     """List webhooks, newest first."""
     given = {"tenant": tenant, "status": status, "payment_id": payment_id, "limit": min(limit, MAX_PAGE)}
     path = with_query("/admin/v1/deliveries", **given)
-    found = ask_all(operators(config, admin_url), path, row=TenantsDelivery, most=limit)[:limit]
+    found = ask_all(listener, path, row=TenantsDelivery, most=limit)[:limit]
     print_list(found, COLUMNS, _row, as_json=as_json, wide=wide)
 
 
@@ -78,14 +76,12 @@ def redeliver(
     apply: bool,
     reason: str | None,
     actor: str,
-    admin_url: str | None,
-    config: Path,
+    listener: Operators,
     as_json: bool,
 ) -> None:
     """Send webhooks again, delivered or not: the named ones, or those of a range."""
     if bool(delivery_ids) == (since is not None):
         raise click.UsageError("give IDs, or --since")
-    listener = operators(config, admin_url)
     if since is None:
         _redeliver_each(listener, delivery_ids, RedeliverOne(reason=reason, actor=actor), as_json)
         return

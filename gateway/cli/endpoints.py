@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import quote
 
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.operators import ask, ask_all, listener_options, operators, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
 from gateway.cli.output import print_json, print_list, print_pairs, wide_option
 from gateway.cli.review import actor_option, why_option
 from gateway.web.admin.webhooks import EnabledTenant, EnableTenant, TenantsEndpoint
@@ -25,10 +24,10 @@ def endpoints() -> None:
 @click.option("--tenant", help="Only the endpoint of this tenant.")
 @listener_options
 @wide_option
-def list_endpoints(tenant: str | None, wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
+def list_endpoints(tenant: str | None, wide: bool, listener: Operators, as_json: bool) -> None:
     """List webhook endpoints, by tenant: since when they fail, and which are disabled and why."""
     path = with_query("/admin/v1/endpoints", tenant=tenant, limit=200)
-    found = ask_all(operators(config, admin_url), path, row=TenantsEndpoint)
+    found = ask_all(listener, path, row=TenantsEndpoint)
     print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 
@@ -38,19 +37,11 @@ def list_endpoints(tenant: str | None, wide: bool, admin_url: str | None, config
 @why_option
 @actor_option
 @listener_options
-def enable(
-    tenant: str,
-    redeliver: bool,
-    reason: str | None,
-    actor: str,
-    admin_url: str | None,
-    config: Path,
-    as_json: bool,
-) -> None:
+def enable(tenant: str, redeliver: bool, reason: str | None, actor: str, listener: Operators, as_json: bool) -> None:
     """Send webhooks to a disabled endpoint again."""
     path = f"/admin/v1/endpoints/{quote(tenant, safe='')}/enable"
     body = EnableTenant(redeliver=redeliver, reason=reason, actor=actor)
-    done = ask(operators(config, admin_url), "POST", path, body=body, wanted=EnabledTenant)
+    done = ask(listener, "POST", path, body=body, wanted=EnabledTenant)
     if as_json:
         print_json(done)
         return

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import click
 from msgspec.structs import replace
 
 from gateway.cli.dates import parse_date
-from gateway.cli.operators import Operators, ask, listener_options, operators, with_query
+from gateway.cli.operators import Operators, ask, listener_options, with_query
 from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.payments import COLUMNS, STATES
 from gateway.web.admin.search import FoundPayments
@@ -54,8 +53,7 @@ def find(
     limit: int,
     cursor: str | None,
     wide: bool,
-    admin_url: str | None,
-    config: Path,
+    listener: Operators,
     as_json: bool,
     **conditions: str | datetime | None,
 ) -> None:
@@ -64,7 +62,7 @@ def find(
     TEXT is a payment's id, a merchant's or provider's reference, a transaction's, a request's, an operation's, a
     callback's or a webhook's id, an idempotency key, a customer's id, e-mail address or phone number, or an amount.
     """
-    found = _found(operators(config, admin_url), {"q": text, **conditions}, cursor, limit)
+    found = _found(listener, {"q": text, **conditions}, cursor, limit)
     if as_json:
         print_json(found)
         return

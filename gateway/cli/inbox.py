@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.operators import Operators, admin_url_option, ask, operators
+from gateway.cli.operators import Operators, ask, listener_options
 from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
 from gateway.cli.review import actor_option, why_option
 from gateway.drivers.settings import Settings
@@ -114,9 +114,7 @@ def show(inbox_id: str, config: Path, as_json: bool) -> None:
 def _changing(command: Callable[..., None]) -> Callable[..., None]:
     """The options of commands that process callbacks again."""
     for option in (
-        json_option,
-        config_option,
-        admin_url_option,
+        listener_options,
         actor_option,
         why_option,
         click.option("--apply", "apply", is_flag=True, help="Apply the changes. Without it they are only shown."),
@@ -130,12 +128,12 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
 @_filters
 @until_option
 @_changing
-def replay(inbox_ids: tuple[str, ...], admin_url: str | None, config: Path, as_json: bool, **chosen: Any) -> None:
+def replay(inbox_ids: tuple[str, ...], listener: Operators, as_json: bool, **chosen: Any) -> None:
     """Apply the events of stored callbacks again, through the running gateway.
 
     The named ones, or all proved callbacks of a range, oldest first. An event that was applied before changes nothing.
     """
-    _process_again(operators(config, admin_url), "replay", inbox_ids, as_json, **chosen)
+    _process_again(listener, "replay", inbox_ids, as_json, **chosen)
 
 
 @inbox.command()
@@ -143,13 +141,13 @@ def replay(inbox_ids: tuple[str, ...], admin_url: str | None, config: Path, as_j
 @_filters
 @until_option
 @_changing
-def reverify(inbox_ids: tuple[str, ...], admin_url: str | None, config: Path, as_json: bool, **chosen: Any) -> None:
+def reverify(inbox_ids: tuple[str, ...], listener: Operators, as_json: bool, **chosen: Any) -> None:
     """Verify refused callbacks again, with the settings of the running gateway.
 
     The named ones, or all refused callbacks of a range, oldest first. A callback whose sender did not have the
     account's secret stays refused.
     """
-    _process_again(operators(config, admin_url), "reverify", inbox_ids, as_json, **chosen)
+    _process_again(listener, "reverify", inbox_ids, as_json, **chosen)
 
 
 def _process_again(

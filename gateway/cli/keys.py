@@ -10,9 +10,9 @@ from urllib.parse import quote
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import json_option
+from gateway.cli.loading import config_option, json_option
 from gateway.cli.new_credentials import ADMIN_ID, TENANT_ID, new_key, new_webhook_secret
-from gateway.cli.operators import ask, listener_options, operators
+from gateway.cli.operators import Operators, admin_url_option, ask
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
 from gateway.cli.rotate_keys import rotate
 from gateway.drivers.settings import ROLES
@@ -72,7 +72,9 @@ def new(admin: bool, key_id: str | None, name: str | None, role: str | None, web
 
 @keys.command("list")
 @click.option("--tenant", metavar="TENANT", help="Only keys and accounts of this tenant.")
-@listener_options
+@config_option
+@admin_url_option
+@json_option
 @wide_option
 def list_(tenant: str | None, config: Path, admin_url: str | None, as_json: bool, wide: bool) -> None:
     """List who uses which key, in the running gateway.
@@ -81,7 +83,7 @@ def list_(tenant: str | None, config: Path, admin_url: str | None, as_json: bool
     start.
     """
     query = "" if tenant is None else f"?tenant={quote(tenant, safe='')}"
-    found = ask(operators(config, admin_url), "GET", f"/admin/v1/keys{query}", wanted=KeysView)
+    found = ask(Operators(config, admin_url), "GET", f"/admin/v1/keys{query}", wanted=KeysView)
     if as_json:
         print_json(found)
         return

@@ -8,8 +8,9 @@ import math
 import os
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -46,17 +47,38 @@ admin_url_option = click.option(
 
 
 def listener_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a command that calls the operators' listener."""
+    """The options of a command that calls the operators' listener; it is given ``listener`` and ``as_json``."""
+
+    @wraps(command)
+    def called(*args: Any, config: Path, admin_url: str | None, **given: Any) -> None:
+        command(*args, listener=Operators(config, admin_url), **given)
+
     for option in (json_option, config_option, admin_url_option):
-        command = option(command)
-    return command
+        called = option(called)
+    return called
 
 
-class Operators(NamedTuple):
-    """Where the operators' listener is, e.g. ``http://127.0.0.1:8081``, and the key that opens it."""
+class Operators:
+    """The operators' listener of a running gateway. Its key and its address are looked for when it is first asked."""
 
-    url: str
-    key: Secret
+    def __init__(self, config: Path, admin_url: str | None) -> None:
+        self._config, self._admin_url = config, admin_url
+
+    @cached_property
+    def key(self) -> Secret:
+        """The key that opens it. Raises click's exception where none is set."""
+        key = os.environ.get(KEY, "").strip()
+        if not (key and key.isascii() and key.isprintable()):
+            raise click.ClickException(f"set {KEY} to the operators' key (gateway keys new --admin makes one)")
+        return Secret(key)
+
+    @cached_property
+    def url(self) -> str:
+        """Where it is, e.g. ``http://127.0.0.1:8081``. Settings are read only where no address is given.
+
+        Raises click's usage error for an invalid address.
+        """
+        return _given(self._admin_url) if self._admin_url is not None else _from_settings(self._config)
 
 
 class Answer(NamedTuple):
@@ -71,17 +93,6 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What of ``application/problem+json`` is shown; ``detail`` names the fields too."""
 
     detail: str
-
-
-def operators(config: Path, admin_url: str | None) -> Operators:
-    """Find listener and key. Settings are read only where no address is given.
-
-    Raises click's usage error for an invalid address, and its exception where no key is set.
-    """
-    key = os.environ.get(KEY, "").strip()
-    if not (key and key.isascii() and key.isprintable()):
-        raise click.ClickException(f"set {KEY} to the operators' key (gateway keys new --admin makes one)")
-    return Operators(_given(admin_url) if admin_url is not None else _from_settings(config), Secret(key))
 
 
 def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | None = None, wanted: type[T]) -> T:

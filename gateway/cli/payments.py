@@ -58,13 +58,7 @@ for command in (review, resolve, silent, sync):
 @config_option
 @json_option
 def list_payments(
-    tenant: str | None,
-    account: str | None,
-    limit: int,
-    wide: bool,
-    config: Path,
-    as_json: bool,
-    **conditions: Any,
+    tenant: str | None, account: str | None, limit: int, wide: bool, config: Path, as_json: bool, **conditions: Any
 ) -> None:
     """List payments, newest first."""
     settings = load(config).settings

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from gateway.cli.operators import ask, listener_options, operators
+from gateway.cli.operators import Operators, ask, listener_options
 from gateway.cli.output import print_json
 from gateway.drivers.settings.restart import advice
 from gateway.web.admin.settings import VersionView
@@ -14,12 +12,12 @@ from gateway.web.admin.settings import VersionView
 
 @click.command()
 @listener_options
-def reload(config: Path, admin_url: str | None, as_json: bool) -> None:
+def reload(listener: Operators, as_json: bool) -> None:
     """Load the settings again, in the running gateway.
 
     They are checked as a whole first; with mistakes nothing changes, and each is printed.
     """
-    made = ask(operators(config, admin_url), "POST", "/admin/v1/reload", wanted=VersionView)
+    made = ask(listener, "POST", "/admin/v1/reload", wanted=VersionView)
     if as_json:
         print_json(made)
         return

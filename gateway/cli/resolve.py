@@ -4,14 +4,13 @@ look at many again."""
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import quote
 
 import click
 
 from gateway.cli.dates import parse_date
-from gateway.cli.operators import ask, ask_all, listener_options, operators, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
 from gateway.cli.output import print_json, print_list, print_table, wide_option
 from gateway.cli.review import (
     actor_option,
@@ -49,7 +48,7 @@ SILENT_COLUMNS = ("id", "tenant", "account", "merchant_reference", "amount", "cu
 @click.option("--version", type=click.IntRange(1), metavar="N", help="Only while the payment is in this version.")
 @actor_option
 @listener_options
-def resolve(payment_id: str, admin_url: str | None, config: Path, as_json: bool, **evidence: Any) -> None:
+def resolve(payment_id: str, listener: Operators, as_json: bool, **evidence: Any) -> None:
     """Enter where a payment stands, by what the provider's portal shows.
 
     No review need be open, and nothing is sent to the provider. A review flag is cleared, and an operation without an
@@ -57,7 +56,7 @@ def resolve(payment_id: str, admin_url: str | None, config: Path, as_json: bool,
     """
     path = f"/admin/v1/payments/{quote(payment_id, safe='')}/resolve"
     body = ResolvePayment(**evidence)
-    print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+    print_payment(ask(listener, "POST", path, body=body, wanted=PaymentView), as_json)
 
 
 since_option = click.option(
@@ -73,20 +72,14 @@ until_option = click.option("--until", type=parse_date, metavar="DATE", help="On
 @listener_options
 @wide_option
 def silent(
-    tenant: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    wide: bool,
-    admin_url: str | None,
-    config: Path,
-    as_json: bool,
+    tenant: str | None, since: datetime | None, until: datetime | None, wide: bool, listener: Operators, as_json: bool
 ) -> None:
     """List payments that expired without a word of their provider, newest first.
 
     Their only callback never came, and the provider cannot be asked: look in its portal, then use resolve.
     """
     path = with_query("/admin/v1/payments/silent", tenant=tenant, since=since, until=until)
-    found = ask_all(operators(config, admin_url), path, row=PaymentView)
+    found = ask_all(listener, path, row=PaymentView)
     print_list(found, SILENT_COLUMNS, as_json=as_json, wide=wide)
 
 
@@ -101,15 +94,13 @@ def silent(
 @why_option
 @actor_option
 @listener_options
-def sync(
-    payment_ids: tuple[str, ...], admin_url: str | None, config: Path, as_json: bool, apply: bool, **chosen: Any
-) -> None:
+def sync(payment_ids: tuple[str, ...], listener: Operators, as_json: bool, apply: bool, **chosen: Any) -> None:
     """Look at payments again, where their provider can be asked: the named ones, or those of a range.
 
     They are queued, and each account's are looked at one after the other; payments show has the result.
     """
     body = SyncPayments(payment_ids=list(payment_ids) or None, **chosen, dry_run=not (apply or payment_ids))
-    done = ask(operators(config, admin_url), "POST", "/admin/v1/payments/sync", body=body, wanted=QueuedView)
+    done = ask(listener, "POST", "/admin/v1/payments/sync", body=body, wanted=QueuedView)
     if as_json:
         print_json(done)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ import msgspec
 
 from gateway.cli.exits import Group
 from gateway.cli.next_step import next_step
-from gateway.cli.operators import ask, ask_all, listener_options, operators
+from gateway.cli.operators import Operators, ask, ask_all, listener_options
 from gateway.cli.output import print_json, print_list, print_pairs, wide_option
 from gateway.cli.user_name import user_name
 from gateway.core.money import Amount
@@ -96,9 +95,9 @@ def review() -> None:
 @review.command("list")
 @listener_options
 @wide_option
-def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
+def list_reviews(wide: bool, listener: Operators, as_json: bool) -> None:
     """List payments under review, newest first."""
-    found = ask_all(operators(config, admin_url), "/admin/v1/reviews", row=PaymentView)
+    found = ask_all(listener, "/admin/v1/reviews", row=PaymentView)
     print_list(found, REVIEW_COLUMNS, _row, as_json=as_json, wide=wide)
 
 
@@ -127,8 +126,7 @@ def resolve(
     amount_refunded: Any,
     redirect_url: str | None,
     actor: str,
-    admin_url: str | None,
-    config: Path,
+    listener: Operators,
     as_json: bool,
 ) -> None:
     """Clear a payment's review flag.
@@ -140,15 +138,15 @@ def resolve(
         reason=reason, actor=actor, state=state, amount_refunded=amount_refunded, redirect_url=redirect_url
     )
     path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
-    print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+    print_payment(ask(listener, "POST", path, body=body, wanted=PaymentView), as_json)
 
 
 @review.command()
 @listener_options
 @wide_option
-def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
+def operations(wide: bool, listener: Operators, as_json: bool) -> None:
     """List operations whose outcome is unknown, oldest first."""
-    found = ask_all(operators(config, admin_url), "/admin/v1/operations?status=unknown", row=OpenOperationView)
+    found = ask_all(listener, "/admin/v1/operations?status=unknown", row=OpenOperationView)
     print_list(found, OPERATION_COLUMNS, as_json=as_json, wide=wide)
 
 
@@ -173,8 +171,7 @@ def resolve_operation(
     redirect_url: str | None,
     provider_reference: str | None,
     actor: str,
-    admin_url: str | None,
-    config: Path,
+    listener: Operators,
     as_json: bool,
 ) -> None:
     """Resolve an operation whose outcome is unknown.
@@ -190,7 +187,7 @@ def resolve_operation(
         provider_reference=provider_reference,
     )
     path = f"/admin/v1/operations/{quote(operation_id, safe='')}/resolve"
-    print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+    print_payment(ask(listener, "POST", path, body=body, wanted=PaymentView), as_json)
 
 
 def _row(payment: PaymentView) -> list[object]:

@@ -11,9 +11,9 @@ import click
 
 from gateway.cli.dates import parse_date
 from gateway.cli.edited_settings import Edit, edit, editing
-from gateway.cli.loading import Configuration
+from gateway.cli.loading import Configuration, config_option, json_option
 from gateway.cli.new_credentials import new_key, new_webhook_secret
-from gateway.cli.operators import KEY, ask, listener_options, operators
+from gateway.cli.operators import KEY, Operators, admin_url_option, ask
 from gateway.cli.output import print_one
 from gateway.core.key_families import families, family_of, next_id
 from gateway.core.views import rfc3339
@@ -56,7 +56,9 @@ def _expiry(_context: click.Context, parameter: click.Parameter, text: str | Non
 @click.option("--id", "key_id", metavar="ID", help="The key that is replaced, where there are several.")
 @click.option("--expires", callback=_expiry, metavar="TIME", help="When the old key ends: a time, or 7d for in a week.")
 @click.option("--finish", is_flag=True, help="Remove the old ones and keep the newest.")
-@listener_options
+@config_option
+@admin_url_option
+@json_option
 def rotate(tenant: str | None, *, config: Path, admin_url: str | None, as_json: bool, **given: Any) -> None:
     """Put a new key or webhook secret beside the old one; later remove the old one.
 
@@ -173,7 +175,7 @@ def _webhook(loaded: Configuration, tenant: str | None) -> tuple[KeyPath, int]:
 def _uses(removed: list[str], tenant: str | None, config: Path, admin_url: str | None) -> dict[str, Any] | None:
     """How often the running gateway has seen the removed keys, and when last; None where it does not answer."""
     try:
-        answer = ask(operators(config, admin_url), "GET", "/admin/v1/keys", wanted=KeysView)
+        answer = ask(Operators(config, admin_url), "GET", "/admin/v1/keys", wanted=KeysView)
     except click.ClickException as problem:
         click.echo(f"who used the old key is not known: {problem.format_message()}", err=True)
         return None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from gateway.cli.exits import FAILED
-from gateway.cli.operators import ask, listener_options, operators
+from gateway.cli.operators import Operators, ask, listener_options
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
 from gateway.flows.status.needs_person import span
 from gateway.flows.status.nodes import HASH_CHARACTERS
@@ -34,12 +33,12 @@ NAMED = 5
 @click.command()
 @listener_options
 @click.pass_context
-def status(context: click.Context, config: Path, admin_url: str | None, as_json: bool) -> None:
+def status(context: click.Context, listener: Operators, as_json: bool) -> None:
     """Show the state of the running gateway, and what needs a person.
 
     Exit code 1 when something does, 0 otherwise.
     """
-    found = ask(operators(config, admin_url), "GET", "/admin/v1/status", wanted=StatusView)
+    found = ask(listener, "GET", "/admin/v1/status", wanted=StatusView)
     if as_json:
         print_json(found)
     else:
