@@ -31,6 +31,7 @@ from tests.drivers.test_store_nodes import node_row
 from tests.support.cli import can_be_typed
 from tests.support.clients.psp_callbacks import FAIL, call_back, change_store, new_payment
 from tests.support.docs_pages import text_of
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import BALK
 from tests.support.settings_file import reload, with_operator
@@ -101,7 +102,7 @@ async def disk_is_low(broken: Broken) -> None:
 
 async def commits_are_slow(broken: Broken) -> None:
     """Another program locks the database again and again."""
-    path = broken.stack.settings.store_path
+    path = broken.stack.settings.store.path
 
     def lock(taken: threading.Event, release: threading.Event) -> None:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -256,7 +257,7 @@ def paid_after_failure(minutes: int) -> Callable[[Broken], Awaitable[None]]:
 async def capture_deadline_comes(broken: Broken) -> None:
     await creditkey.authorized(broken.stack)
     broken.clock.set(broken.clock.now() + timedelta(days=28))
-    await reconcile.run_due(broken.stack.gateway)
+    await run_due_checks(broken.stack.gateway)
     await broken.watch.scrape(3)
 
 

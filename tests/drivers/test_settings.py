@@ -78,7 +78,7 @@ def test_other_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, LEAST)
     assert list(msgspec.structs.asdict(settings.timeouts).values()) == [5.0, 20.0, 10.0, 15.0, 10.0, 10.0, 60.0, 20.0]
     assert list(msgspec.structs.asdict(settings.limits).values()) == [None, None, 16384, 10**6, 10**10, 10**8]
-    assert settings.store_path == tmp_path / "var/gateway.db"
+    assert settings.store.path == tmp_path / "var/gateway.db"
     assert (settings.blocked, settings.currencies, settings.tenants) == (frozenset(), {}, {})
     assert settings.source == tmp_path / "settings.yaml"
 
@@ -206,7 +206,7 @@ def test_no_origin(url: str) -> None:
 
 def test_absolute_store(tmp_path: Path) -> None:
     """Four slashes are an absolute path."""
-    assert load(tmp_path, LEAST + "store: {url: sqlite:////var/x.db}").store_path == Path("/var/x.db")
+    assert load(tmp_path, LEAST + "store: {url: sqlite:////var/x.db}").store.path == Path("/var/x.db")
 
 
 def test_public_url_without_slash(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation
-from gateway.flows.background import reconcile
 from tests.faults.fault_table import Fault
 from tests.faults.proxy import Arrival, FaultySender, ProxiedRequest, Proxy, serving, unreachable
+from tests.support.passing_time import run_due_checks
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 
@@ -60,7 +60,7 @@ class FaultyStack:
         for _ in range(rounds):
             self.clock.set(self.clock.now() + each)
             await self.stack.stay_alive()
-            while await reconcile.run_due(self.stack.gateway):
+            while await run_due_checks(self.stack.gateway):
                 pass
             await self.stack.gateway.tasks.drain(10)
 

@@ -14,6 +14,7 @@ from gateway.core.errors import Unavailable
 from gateway.drivers.store.statements import Unit
 from gateway.flows.background import reconcile
 from tests.support.clients.psp_callbacks import call_back
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios.creditkey import (
     TimedStack,
     accept,
@@ -218,5 +219,5 @@ async def test_no_provider_is_asked_while_nothing_can_be_kept(timed: TimedStack)
 
     stack.gateway.store.prove_writable = full  # type: ignore[method-assign]
     stack.gateway.clock.sleep = no_pause  # type: ignore[method-assign]
-    await reconcile.run_due(stack.gateway)
+    await run_due_checks(stack.gateway)
     assert len(await stack.provider_requests("creditkey")) == before

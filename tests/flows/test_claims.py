@@ -21,6 +21,7 @@ from gateway.flows.background.nodes import LOOK_SECONDS
 from gateway.flows.callbacks import apply
 from tests.support.clients.psp_callbacks import call_back, new_payment
 from tests.support.factories.deliveries import a_clock
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios.creditkey import awaiting, idle, lookups, provider_order
 from tests.support.scenarios.inbox import rows
 from tests.support.several_gateways import pass_time, several_gateways
@@ -93,7 +94,7 @@ async def test_a_check_that_fails_is_made_by_another(
             while await left(one):
                 pass
         assert not failing.done()
-        assert await reconcile.run_due(other.gateway) == 1
+        assert await run_due_checks(other.gateway) == 1
         assert await lookups(other, payment) == 1
         await clock.advance(reconcile.STORE_RETRY_SECONDS)
 
@@ -119,9 +120,9 @@ async def test_a_tenant_whose_checks_cannot_be_claimed_holds_up_nobody_else(
         gw.check_timer.reset(milliseconds(clock.now()))
         with monkeypatch.context() as patched:
             patched.setattr(gw.store, "claim", refused_to_acme)
-            assert await reconcile.run_due(gw) == 1
+            assert await run_due_checks(gw) == 1
         assert gw.check_timer.moved.is_set()
-        assert await reconcile.run_due(gw) == 2
+        assert await run_due_checks(gw) == 2
 
 
 async def test_what_is_asked_of_another_gateway_during_a_check_stands(

@@ -13,9 +13,9 @@ from gateway.drivers.store.nodes import LEASE
 from gateway.drivers.store.opening import refuse_living_nodes
 from gateway.drivers.store.statements import Unit
 from gateway.drivers.store.store_files import AlreadyRunning
-from gateway.flows.background import reconcile
 from gateway.flows.runtime import Gateway
 from gateway.web.server import running
+from tests.support.passing_time import run_due_checks
 from tests.support.stack import GatewayStack, psp_body
 from tests.support.virtual_clock import VirtualClock
 
@@ -42,7 +42,7 @@ async def only_operation(gw: Gateway) -> Operation | None:
 
 async def status_after_checks(gw: Gateway) -> Status | None:
     """How the open operation stands after this gateway has checked what is due."""
-    await reconcile.run_due(gw)
+    await run_due_checks(gw)
     operation = await only_operation(gw)
     return operation.status if operation is not None else None
 
@@ -82,8 +82,8 @@ async def test_a_check_of_what_a_living_node_sends_is_not_repeated_at_once(
     creating = asyncio.create_task(one.create(psp_body()))
     await held.begun.wait()
     await clock.advance(other.gateway.schedules.silence.total_seconds() + 1)
-    assert await reconcile.run_due(other.gateway) == 1
-    assert await reconcile.run_due(other.gateway) == 0
+    assert await run_due_checks(other.gateway) == 1
+    assert await run_due_checks(other.gateway) == 0
     held.let_go.set()
     assert (await creating).json["state"] == "awaiting_customer"
 

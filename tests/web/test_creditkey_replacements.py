@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.drivers.store import schedule
-from gateway.flows.background import reconcile
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
     AMOUNT,
@@ -328,6 +328,6 @@ async def test_an_old_order_that_was_captured_is_not_canceled(stack: GatewayStac
     await stack.gateway.store.commit(
         "acme", [schedule.bring_check_forward("acme", old["id"], stack.gateway.clock.now())]
     )
-    await reconcile.run_due(stack.gateway)
+    await run_due_checks(stack.gateway)
     assert await creditkey.calls(stack, old, "cancel_order") == []
     assert await review_of(stack, old) == await review_of(stack, successor) == "two_live_orders"

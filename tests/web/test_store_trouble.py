@@ -140,7 +140,7 @@ async def references(stack: GatewayStack, side: str, member: str) -> list[str]:
 
 def rows(stack: GatewayStack, sql: str) -> list[Any]:
     """Read the database beside the gateway."""
-    with contextlib.closing(sqlite3.connect(f"file:{stack.settings.store_path}?mode=ro", uri=True)) as look:
+    with contextlib.closing(sqlite3.connect(f"file:{stack.settings.store.path}?mode=ro", uri=True)) as look:
         return look.execute(sql).fetchall()
 
 
@@ -151,7 +151,7 @@ def full_disk(server: ServerProcess) -> Trouble:
     async def trouble() -> AsyncIterator[None]:
         assert server.process is not None
         before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-        log = server.stack.settings.store_path.with_name("gateway.db-wal")
+        log = server.stack.settings.store.path.with_name("gateway.db-wal")
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (os.stat(log).st_size, before[1]))
         yield
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
@@ -164,7 +164,7 @@ def locked(server: ServerProcess) -> Trouble:
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        with contextlib.closing(sqlite3.connect(server.stack.settings.store_path, isolation_level=None)) as other:
+        with contextlib.closing(sqlite3.connect(server.stack.settings.store.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")

@@ -136,11 +136,6 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     further_stores: Mapping[str, StoreTarget] = msgspec.field(default_factory=dict)
 
     @property
-    def store_path(self) -> Path | None:
-        """The store's SQLite file; None on PostgreSQL."""
-        return self.store.path
-
-    @property
     def stores(self) -> dict[str, StoreTarget]:
         """All of them by name, that of the gateway's own rows first."""
         return {self.main_store: self.store, **self.further_stores}

@@ -59,14 +59,6 @@ async def run(current: Current) -> None:
             await gw.clock.sleep(STORE_RETRY_SECONDS)
 
 
-async def run_due(gw: Gateway) -> int:
-    """Check the payments that are due now, once, and wait for it; return how many there were."""
-    tasks = await start_due(gw)
-    if tasks:
-        await asyncio.wait(tasks)
-    return len(tasks)
-
-
 async def start_due(gw: Gateway) -> list[asyncio.Task[None]]:
     """Start a check of each payment that is due and not being checked, up to a number per tenant."""
     if gw.node.is_shared:

@@ -150,7 +150,7 @@ def _snapshot(testbed: Testbed) -> Iterator[Any]:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield connection
         return
-    path = f"file:{testbed.settings.store_path}?mode=ro"
+    path = f"file:{testbed.settings.store.path}?mode=ro"
     with contextlib.closing(sqlite3.connect(path, uri=True, isolation_level=None)) as database:
         database.execute("BEGIN")
         yield database

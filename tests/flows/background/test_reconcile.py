@@ -21,6 +21,7 @@ from gateway.drivers.store import schedule, statements
 from gateway.flows.background import reconcile
 from gateway.flows.payments import intent
 from tests.support.clients.psp_callbacks import new_payment
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
     BEGIN,
@@ -139,7 +140,7 @@ async def test_a_check_with_nothing_to_do_reads_the_payment_once(
         return await read(tenant, payment_id)
 
     monkeypatch.setattr(store, "payment", counted)
-    assert await reconcile.run_due(timed.stack.gateway) == 1
+    assert await run_due_checks(timed.stack.gateway) == 1
     assert reads == [payment["id"]]
 
 
@@ -204,7 +205,7 @@ async def test_an_operation_that_runs_is_not_silent(timed: TimedStack) -> None:
     refunding = asyncio.create_task(act(stack, payment, "refund", {"amount": "10.00"}))
     await gate.reached()
     timed.clock.set(timed.clock.now() + MINUTE)
-    assert await reconcile.run_due(stack.gateway) == 1
+    assert await run_due_checks(stack.gateway) == 1
     assert (await operations(stack, payment))[-1] == ("refund", "sending")
     gate.open()
     assert (await refunding).json["status"] == "succeeded"

@@ -68,7 +68,7 @@ async def test_a_secret_that_is_listed_second_changes_nothing_yet(tmp_path: Path
 async def test_a_store_from_before_and_the_secret_itself(tmp_path: Path) -> None:
     """A store without a fingerprint gets one without a word; what is kept shows nothing of the secret."""
     async with running_stack(tmp_path, change=with_secrets(FIRST)) as stack:
-        store = stack.settings.store_path
+        store = stack.settings.store.path
     with sqlite3.connect(store) as connection:
         [[kept]] = connection.execute("SELECT name FROM moments").fetchall()
         connection.execute("DELETE FROM moments")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.drivers.store.statements import Statement, Unit
-from gateway.flows.background import reconcile
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios.creditkey import (
     Gate,
     TimedStack,
@@ -180,7 +180,7 @@ async def visit_that_waits(stack: GatewayStack) -> asyncio.Task[int]:
         await wait_for(name, seconds)
 
     stack.gateway.tasks.wait_for = noted
-    visiting = asyncio.create_task(reconcile.run_due(stack.gateway))
+    visiting = asyncio.create_task(run_due_checks(stack.gateway))
     async with asyncio.timeout(10):
         await waits.wait()
     return visiting

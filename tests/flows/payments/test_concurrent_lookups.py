@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.flows.background import reconcile
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
     BEGIN,
@@ -182,7 +183,7 @@ async def test_a_poll_and_a_returning_customer_at_once(timed: TimedStack) -> Non
     back = await stack.approve(payment)
     timed.clock.set(await timed.next_check(payment))
     Wire(stack).hold_answer("find_order", crowd=2)
-    polling, coming_back = asyncio.create_task(reconcile.run_due(stack.gateway)), asyncio.create_task(stack.visit(back))
+    polling, coming_back = asyncio.create_task(run_due_checks(stack.gateway)), asyncio.create_task(stack.visit(back))
     assert (await polling, (await coming_back).status) == (1, 303)
     await stack.gateway.tasks.drain(10)
     assert (await stack.payment(payment["id"]))["state"] == "authorized"
@@ -211,7 +212,7 @@ async def test_a_stale_poll_turns_nothing_back(timed: TimedStack) -> None:
     payment = await awaiting(stack)
     timed.clock.set(await timed.next_check(payment))
     gate = Wire(stack).hold_answer("find_order", crowd=2)
-    polling = asyncio.create_task(reconcile.run_due(stack.gateway))
+    polling = asyncio.create_task(run_due_checks(stack.gateway))
     await gate.reached()
     timed.clock.set(timed.clock.now() + A_MOMENT)
     await accept(stack, payment)
@@ -227,7 +228,7 @@ async def test_a_capture_while_a_poll_is_answered(timed: TimedStack) -> None:
     payment = await authorized(stack)
     timed.clock.set(await timed.next_check(payment))
     gate = Wire(stack).hold_answer("find_order", most=1)
-    polling = asyncio.create_task(reconcile.run_due(stack.gateway))
+    polling = asyncio.create_task(run_due_checks(stack.gateway))
     await gate.reached()
     assert (await act(stack, payment, "capture")).status == 200
     gate.open()
@@ -302,7 +303,7 @@ async def test_an_expiry_while_the_customer_accepts(timed: TimedStack) -> None:
     payment = await awaiting(stack)
     timed.clock.set((await creditkey.stored(stack, payment)).expires_at)
     gate = Wire(stack).hold_answer("find_order", crowd=2)
-    expiring = asyncio.create_task(reconcile.run_due(stack.gateway))
+    expiring = asyncio.create_task(run_due_checks(stack.gateway))
     await gate.reached()
     timed.clock.set(timed.clock.now() + A_MOMENT)
     await accept(stack, payment)

@@ -23,6 +23,7 @@ from gateway.core.wire import HttpRequest, HttpResponse, header
 from gateway.drivers.settings import load_settings
 from gateway.flows.background import reconcile
 from gateway.flows.payments import lookup
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios.creditkey import idle
 from tests.support.scripted_provider import KEY, ScriptedProvider, ScriptedStack, answered, running_scripted_stack
 from tests.support.virtual_clock import START, VirtualClock
@@ -111,7 +112,7 @@ def ledger(scripted: ScriptedStack) -> Ledger:
 async def check(ledger: Ledger, clock: VirtualClock, seconds: float = CHECK) -> None:
     """Let time pass, and check what is due."""
     clock.set(clock.now() + timedelta(seconds=seconds))
-    await reconcile.run_due(ledger.scripted.stack.gateway)
+    await run_due_checks(ledger.scripted.stack.gateway)
 
 
 async def lost_create(ledger: Ledger, *faults: Any) -> Any:

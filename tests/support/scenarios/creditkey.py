@@ -13,8 +13,8 @@ from gateway.core.errors import OutcomeUnknown
 from gateway.core.payment import Payment
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.flows.background import reconcile
 from gateway.flows.runtime import Send
+from tests.support.passing_time import run_due_checks
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, running_stack
 from tests.support.virtual_clock import START, VirtualClock
 
@@ -196,7 +196,7 @@ class TimedStack:
 
     async def run_due(self) -> None:
         """Do what is due now."""
-        await reconcile.run_due(self.stack.gateway)
+        await run_due_checks(self.stack.gateway)
         await self.stack.gateway.tasks.drain(10)
 
     async def next_check(self, payment: Any) -> datetime | None:

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from gateway.drivers.store import schedule
-from gateway.flows.background import reconcile
 from tests.support.clients.operators import ADMIN_KEY, desk, with_key
 from tests.support.clients.psp_callbacks import call_back
+from tests.support.passing_time import run_due_checks
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import BEGUN, accept, act, authorized, edit, operations, review_of, timeline
 from tests.support.stack import GatewayStack, Reply, key_of, new_key, psp_body, running_stack
@@ -431,5 +431,5 @@ async def test_two_live_orders_that_a_person_allowed_stay_allowed(office: Gatewa
         await office.gateway.store.commit(
             "acme", [schedule.bring_check_forward("acme", payment["id"], office.gateway.clock.now())]
         )
-    await reconcile.run_due(office.gateway)
+    await run_due_checks(office.gateway)
     assert (await review_of(office, old), await review_of(office, successor)) == (None, None)

@@ -160,7 +160,7 @@ async def test_what_only_a_start_can_change_is_kept_and_named(operated: GatewayS
     assert (answer.status, sorted(answer.json["needs_restart"])) == (200, changed)
     assert sorted((await config(operated))["needs_restart"]) == changed
     now = operated.current.gateway.settings
-    assert (now.store_path, now.server) == (before.store_path, before.server)
+    assert (now.store.path, now.server) == (before.store.path, before.server)
     assert now.tenants["acme"].accounts["psp-main"].endpoint_id == operated.entry("acme", "psp-main").endpoint_id
     assert (await operated.create(psp_body(return_url="https://other.example/done"))).status == 201
 

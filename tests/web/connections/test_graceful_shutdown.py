@@ -90,7 +90,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 
 async def missing(server: ServerProcess, created: list[str]) -> list[str]:
     """Which of these payments the store does not have."""
-    store = await open_sqlite_to_read(server.stack.settings.store_path)
+    store = await open_sqlite_to_read(server.stack.settings.store.path)
     found = [identifier for identifier in created if await store.payment("acme", identifier) is not None]
     await store.close()
     return sorted(set(created) - set(found))
