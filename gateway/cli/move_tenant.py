@@ -117,14 +117,15 @@ def _patient(settings: Settings) -> Settings:
 
 def _edit(config: Path, tenant: str, to: str) -> str | None:
     """Write where the tenant is into the settings; the file's name, or None where it could not be done."""
-    with editing(config) as loaded:
-        if (loaded.settings.tenants[tenant].store or loaded.settings.main_store) == to:
-            return None
-        try:
+    try:
+        with editing(config) as loaded:  # it may have been changed since the move began
+            now = loaded.settings.tenants.get(tenant)
+            if now is None or (now.store or loaded.settings.main_store) == to:
+                return None
             return edit(loaded, ("tenants", tenant), (("tenants", tenant, "store"), to))
-        except (click.ClickException, SettingsError) as problem:
-            click.echo(f"write tenants.{tenant}.store: {to} by hand: {problem}", err=True)
-            return None
+    except (click.ClickException, SettingsError) as problem:
+        click.echo(f"write tenants.{tenant}.store: {to} by hand: {problem}", err=True)
+        return None
 
 
 def _tell(table: str, rows: int) -> None:

@@ -19,7 +19,7 @@ async def stores_with_rows(store: Store) -> dict[str, list[str]]:
     for name, part in store.by_name.items():
         elsewhere = {one.tenant for one in await part.moves.all() if one.is_over} | await part.moves.arriving()
         held = await part.stored_bytes()
-        for tenant in [one for one, size in held.items() if size and one not in elsewhere]:
+        for tenant in [one for one, size in held.items() if size > 0 and one not in elsewhere]:
             found[tenant].append(name)
     return found
 

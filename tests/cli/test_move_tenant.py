@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gateway.drivers.store import moves
 from gateway.drivers.store.moves import Move
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import NO_TENANT
+from gateway.flows import move_tenant as flow
 from gateway.flows.background import nodes as background_nodes
 from tests.support.cli import run, write
 from tests.support.factories.store_units import stored
@@ -156,6 +157,29 @@ async def test_there_and_back(config: Path) -> None:
         assert f"    store: {to}\n" in text_of(config)
         assert text_of(config).startswith("# ours\n")
         assert (await asyncio.to_thread(run, "check", "--store", "--config", config)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda text: text + "typo: 1\n", "write tenants.acme.store: eu by hand"),
+        (lambda text: text.replace("acme", "a2"), ""),
+    ],
+    ids=["mistake", "gone"],
+)
+async def test_a_file_that_is_changed_meanwhile(
+    config: Path, monkeypatch: pytest.MonkeyPatch, changed: Callable[[str], str], said: str
+) -> None:
+    """The tenant has moved all the same, and that is said."""
+    clear = flow.clear
+
+    async def beside(*about: Any) -> None:
+        await clear(*about)
+        use(config, changed(text_of(config)))
+
+    monkeypatch.setattr(flow, "clear", beside)
+    done = await command(config.parent, "acme", "eu", "--json")
+    assert (done.exit_code, said in done.stderr, json.loads(done.stdout)["moved"]) == (0, True, True)
 
 
 @pytest.mark.parametrize(
