@@ -1,7 +1,8 @@
-"""Compare working trees: ``python -m bench.compare NAME=TREE ... [--rounds 4] [--what payments,callbacks]``.
+"""Compare working trees: ``python -m bench.compare NAME=TREE ... [--starts 4] [--rounds 2] [--what payments]``.
 
-All are up at once and loaded in turn, each by its own ``.venv``; yardsticks are this tree's. A difference of less than
-25 µs is noise, unless many rounds say the same.
+All are up at once and loaded in turn, each by its own ``.venv``; yardsticks are this tree's. Where a process has its
+code and data in memory is chance, which it keeps until it ends: two starts of one tree differ by 3 %, and seldom by 10.
+So all are started several times, and more rounds of one start say little more.
 """
 
 from __future__ import annotations
@@ -22,23 +23,28 @@ from bench.yardsticks import provider, yardstick
 
 HEADINGS = ("tree", "requests/s", "CPU µs main + others", "all", ": yardstick", "p99 : p50", ": first")
 
+Seen = Mapping[str, Mapping[str, Sequence[Window]]]
+"""What was asked for -> the yardstick or a tree -> its windows."""
+
 
 def main() -> None:
     """Measure, check and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("trees", nargs="+", metavar="NAME=TREE")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--starts", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2, help="of each start")
     parser.add_argument("--what", default="payments,callbacks", help="payments, or payments,callbacks")
     options = parser.parse_args()
     wrk.require()
     os.sched_setaffinity(0, {machine.LOAD_CORE})
     trees = {name: Path(tree).resolve() for name, _, tree in (one.partition("=") for one in options.trees)}
-    for what, seen in measured(trees, options.rounds, "callbacks" in options.what).items():
+    starts = [measured(trees, options.rounds, "callbacks" in options.what) for _ in range(options.starts)]
+    for what, seen in together(starts).items():
         print(f"\n{what}\n\n{markdown(HEADINGS, lines(seen))}")
 
 
-def measured(trees: Mapping[str, Path], rounds: int, with_callbacks: bool) -> dict[str, Mapping[str, Sequence[Window]]]:
-    """Payments, and callbacks for them, of each tree and of the yardstick, which comes first."""
+def measured(trees: Mapping[str, Path], rounds: int, with_callbacks: bool) -> Seen:
+    """Payments, and callbacks for them, of each tree and of the yardstick, which comes first. One start of each."""
     with contextlib.ExitStack() as up:
         port = up.enter_context(provider())
         forward = up.enter_context(yardstick("forward", port))
@@ -54,6 +60,14 @@ def measured(trees: Mapping[str, Path], rounds: int, with_callbacks: bool) -> di
         for one in ours.values():
             one.check()
     return seen
+
+
+def together(starts: Sequence[Seen]) -> Seen:
+    """The windows of all starts, one after the other."""
+    return {
+        what: {name: [window for one in starts for window in one[what][name]] for name in windows}
+        for what, windows in starts[0].items()
+    }
 
 
 def lines(seen: Mapping[str, Sequence[Window]]) -> list[list[str]]:
