@@ -71,6 +71,7 @@ async def _looked_into(settings: Settings) -> list[str]:
     """Advice on tenants that were moved. Raises ``SettingsError`` and ``Unavailable`` where a start would."""
     async with reading(settings) as store:
         await startup.check(Gateway(settings=settings, store=store, send=refuse_to_send, clock=SystemClock()))
+        await store.read_moves()
         if problems := await tenant_stores.misplaced(store, settings):
             raise StillNeeded(problems)
         moved = tenant_stores.moved(store, settings)

@@ -25,8 +25,18 @@ async def stores_with_rows(store: Store) -> dict[str, list[str]]:
 
 
 async def misplaced(store: Store, settings: Settings) -> list[str]:
-    """What is wrong with settings that name another store than the one that has a tenant's rows; a line each."""
+    """What is wrong with settings that name another store than the one that has a tenant's rows; a line each.
+
+    Of a single store only the moves count: it may not be the one to which a tenant was moved.
+    """
     source, tenants = settings.source.name, store.tenants.with_moves(settings).tenants
+    missing = sorted(
+        f"{source}: tenant {tenant}: store: must be {name}, to which its payments were moved, and stores must have it"
+        for tenant, name in moved(store, settings).items()
+        if name not in store.by_name
+    )
+    if missing or not settings.further_stores:
+        return missing
     found = await stores_with_rows(store)
     store.tenants.note_rows({tenant: names[0] for tenant, names in found.items()})
     return sorted(

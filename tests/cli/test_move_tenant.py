@@ -20,7 +20,7 @@ from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import move_tenant as flow
 from gateway.flows.background import nodes as background_nodes
-from tests.support.cli import run, write
+from tests.support.cli import run, running, write
 from tests.support.factories.store_units import stored
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import with_operator
@@ -210,6 +210,22 @@ async def test_a_move_is_given_up(config: Path) -> None:
     done = await command(config.parent, "acme", "main", "--json")
     assert (done.exit_code, json.loads(done.stdout)["moved"]) == (0, False)
     assert (await command(config.parent, "acme", "eu")).exit_code == 0
+
+
+async def test_the_store_of_a_tenant_is_not_taken_away(config: Path) -> None:
+    """Without it a list of the tenant's payments would be empty: a start ends with 2, and check says why."""
+    assert (await command(config.parent, "acme", "eu")).exit_code == 0
+    settings = yaml.safe_load(text_of(config))
+    settings["store"] = settings.pop("stores")["main"]
+    del settings["tenants"]["acme"]["store"]
+    use(config, yaml.safe_dump(settings))
+    with running("serve", "--config", config, lines=0) as process:
+        code, errors = process.ended()
+    checked = await asyncio.to_thread(run, "check", "--store", "--config", config)
+    assert (
+        (code, errors.splitlines()[-1]) == (2, checked.stderr.rstrip()) == (checked.exit_code, checked.stderr.rstrip())
+    )
+    assert "tenant acme: store: must be eu, to which its payments were moved" in errors
 
 
 async def test_settings_that_are_behind_are_named(config: Path) -> None:

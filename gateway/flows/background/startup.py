@@ -148,8 +148,6 @@ async def _refuse_backup(gw: Gateway) -> None:
 
 async def check_places(gw: Gateway) -> None:
     """Refuse settings that name another store than the one that has a tenant's rows. Raises ``StillNeeded``."""
-    if not gw.settings.further_stores:
-        return
     await gw.store.read_moves()
     if problems := await tenant_stores.misplaced(gw.store, gw.settings):
         raise StillNeeded(problems)
