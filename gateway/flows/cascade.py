@@ -50,7 +50,7 @@ class Consequences(NamedTuple):
 
 
 async def consequences(gw: Gateway, change: Change) -> Consequences:
-    """What a change of one payment means for another; most changes mean nothing."""
+    """What a change of one payment means for another; most changes have no consequences."""
     event, payment = change.event, change.payment
     moved = event is not None and event.state_before != event.state_after
     # The end of an open operation, or of grace, ends an expired payment for good, though its state stays.
@@ -92,9 +92,9 @@ async def _of_replacement(gw: Gateway, change: Change) -> list[Version]:
 
 
 async def _counts_again(gw: Gateway, change: Change, *, ended: str = "") -> Consequences:
-    """What it means that a payment counts again that had ended or was replaced: it owns its reference from now on.
+    """What follows when a payment is live again that had ended or was replaced: it owns its reference from now on.
 
-    Unless another payment that counts owns it. ``ended``: the one that counts no more with this change.
+    Where another live payment owns the reference, both are flagged. ``ended``: the payment that this change ends.
     """
     payment, now = change.payment, gw.clock.now()
     owner = await gw.store.reference_owner(payment.tenant, payment.account, payment.merchant_reference)
@@ -107,13 +107,13 @@ async def _counts_again(gw: Gateway, change: Change, *, ended: str = "") -> Cons
 
 
 async def _live(gw: Gateway, tenant: str, payment_id: str | None) -> PaymentSnapshot | None:
-    """A payment that may be paid, or was."""
+    """A payment that can still be paid or was paid; None for one that has ended unpaid."""
     found = await gw.store.payment(tenant, payment_id) if payment_id is not None else None
     return None if found is None or has_ended(gw, found.payment, found.open_operation) else found
 
 
 def _flag_both(gw: Gateway, change: Change, other: PaymentSnapshot) -> Consequences:
-    """Both orders may stand: flag both."""
+    """Flag both payments: customers might pay both orders."""
     if change.event is None or has_ended(gw, change.payment, change.open_operation):
         return Consequences(change)
     now, cause = gw.clock.now(), change.event.cause

@@ -10,7 +10,7 @@ from gateway.core import documents
 from gateway.core.payment import Payment
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Of all documents together: some ten thousand payments of the usual size."""
+"""The size of all documents together: room for about ten thousand payments of the usual size."""
 
 
 class RecentPayments:
@@ -32,7 +32,7 @@ class RecentPayments:
             self._bytes -= len(self._documents.pop(oldest))
 
     def forget(self, tenant: str, payment_id: str) -> None:
-        """Let go of a payment that has moved on, or whose customer is erased."""
+        """Forget a payment that has changed, or whose customer is erased."""
         self._bytes -= len(self._documents.pop((tenant, payment_id), ""))
 
     def find(self, tenant: str, payment_id: str) -> Payment | None:

@@ -1,4 +1,4 @@
-"""Making and freeing large structures while others run."""
+"""Make and free large structures without holding up other threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def let_go(parts: list[Any]) -> None:
-    """Empty a list part by part: freed at once, ten thousand tenants hold up every other thread for 100 ms."""
+    """Empty a list one by one: freed all at once, ten thousand tenants would stop every other thread for 100 ms."""
     while parts:
         parts.pop()
 

@@ -1,7 +1,8 @@
-"""Hold units back while a shared database may be older than it was: as long as nobody has looked whether it is.
+"""Hold units back while a shared database may have lost commits, until somebody has checked whether it has.
 
-Every new connection says on which server and timeline it is. Flows say which one they have looked at
-(``flows/background/timelines.py``); in between the units of tenants wait. Reads and the gateway's own units go on.
+Every new connection reports its server and timeline, and flows report which one they have checked
+(``flows/background/timelines.py``). While the two differ, the units of tenants wait; reads and the gateway's own units
+go on.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ WAIT_SECONDS = 3.0
 """How long units wait; those that come later are refused at once."""
 
 GoOn = Callable[[bool], None]
-"""Called once: whether to go on, or to refuse the unit."""
+"""Called once, with whether the unit may go on; else it is refused."""
 
 
 class Gate:
-    """Of one database. Open until a connection is elsewhere than flows know; always where nothing is known."""
+    """The gate of one database. It closes when a connection leads to a server or timeline not checked by flows."""
 
     def __init__(self) -> None:
         self.noticed = asyncio.Event()
-        """Set when there is reason to look: a connection is elsewhere, or one was lost."""
+        """Set when flows should check: a connection leads elsewhere, or one was lost."""
         self.on_hold: Callable[[], None] = lambda: None
         """Called when units are held from now on."""
         self.is_held = False
@@ -33,7 +34,7 @@ class Gate:
         self._ends: asyncio.TimerHandle | None = None
 
     def see(self, server: str | None) -> None:
-        """Note where a new connection leads, before anything is sent on it. None where the server does not say it."""
+        """Note server and timeline of a new connection before anything is sent on it; None: they are not reported."""
         self._seen = server or self._seen
         if self.is_held or self._known is None or server in (None, self._known):
             return
@@ -43,33 +44,34 @@ class Gate:
         self.on_hold()
 
     def lose(self, server: str | None) -> None:
-        """Note that a connection was lost: units may soon go elsewhere."""
+        """Note that a connection was lost: the next one may lead elsewhere."""
         if self._seen == server:
             self._seen = None
         self.noticed.set()
 
     def wait(self, go_on: GoOn) -> None:
-        """Let a unit wait."""
+        """Make a unit wait until ``go_on`` is called."""
         if self._ends is None:
             go_on(False)
         else:
             self._waiting.append(go_on)
 
     def know(self, server: str | None) -> None:
-        """Go on where connections lead to this server, which was looked at: it lacks nothing."""
+        """Note that this server was checked and has lost nothing; open the gate if connections lead there."""
         self._known = server
         if server is None or self._seen in (None, server):
             self.is_held = False
             self._end_waiting(may_go_on=True)
 
     def go_on_carefully(self) -> None:
-        """Go on wherever connections are. What waits is refused: it was decided without care."""
+        """Open the gate wherever connections lead, now that flows are careful. Units that wait are refused: they were
+        decided before that."""
         self._known = self._seen or self._known
         self.is_held = False
         self.refuse()
 
     def refuse(self) -> None:
-        """Refuse what waits, and while units are held what comes."""
+        """Refuse units that wait, and those that come while the gate is closed."""
         self._end_waiting(may_go_on=False)
 
     def _end_waiting(self, *, may_go_on: bool) -> None:

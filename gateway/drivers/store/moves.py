@@ -179,5 +179,5 @@ class Moves:
         return {transaction for (transaction,) in rows}
 
     async def have_ended(self, transactions: set[str]) -> bool:
-        """Whether none of these writes any more."""
+        """Whether none of these transactions is running any more."""
         return transactions.isdisjoint(await self.writing())

@@ -1,4 +1,4 @@
-"""What follows where a store may be older than it was: every payment that may still move is checked soon, and customers
+"""What follows where a store may have lost commits: every payment that may still move is checked soon, and customers
 who were erased since are erased again.
 
 In batches, each a transaction with the place up to which it has come, and in a task of its own: a large store takes
@@ -32,7 +32,7 @@ WORK = "follow a restored store"
 
 
 async def go_on(gw: Gateway) -> None:
-    """Start what is left to be done, unless it runs. Raises ``Unavailable``."""
+    """Start the checks that are left, unless they run. Raises ``Unavailable``."""
     if gw.tasks.is_running(WORK):
         return
     if any([await part.metadata.unchecked() is not None for part in gw.store.reachable]):
@@ -40,7 +40,7 @@ async def go_on(gw: Gateway) -> None:
 
 
 async def finish(gw: Gateway) -> int:
-    """Do what is left to be done; return how many payments were erased again.
+    """Finish the checks and erasures that are left; return how many payments were erased again.
 
     Raises ``Unavailable``, and ``Conflict`` where another process does it.
     """
@@ -67,7 +67,7 @@ async def _work(gw: Gateway) -> None:
 
 
 async def _check_next(gw: Gateway, part: Store) -> bool:
-    """Have the next payments of a store checked now; whether there may be more."""
+    """Schedule the check of the next payments of a store for now; return whether there may be more."""
     after = await part.metadata.unchecked()
     if after is None:
         return False

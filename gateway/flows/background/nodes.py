@@ -20,7 +20,7 @@ RENEW_AGAIN_SECONDS = 1.0
 """Pause after a renewal that failed."""
 
 LOOK_AGAIN_SECONDS = 0.1
-"""Pause between two looks whether all have looked at another timeline, while units are held."""
+"""Pause between two checks whether all processes have checked another timeline, while units are held."""
 
 MOVING_SECONDS = 0.5
 """Pause between two renewals while a tenant is moved: it is served again after the first that finds it there."""
@@ -67,7 +67,7 @@ async def _keep_renewing(current: Current) -> None:
 
 
 def _say_moves(gw: Gateway, known: Moves) -> Moves:
-    """Log how far tenants are that are moved, where that is new; return all."""
+    """Log each step of a tenant's move once; return all moves."""
     moves = gw.store.tenants.moves_under_way()
     for name, one in moves:
         if (name, one) not in known:
@@ -83,7 +83,7 @@ def _pause(gw: Gateway) -> float:
 
 
 async def _wait(gw: Gateway, pause: float) -> None:
-    """Wait for the next renewal, or until there is reason to look where the database is."""
+    """Wait for the next renewal, or until a connection gives reason to check which server the database is on."""
     noticed = [part.gate.noticed for part in gw.store.parts]
     await first_of(gw.clock.sleep(pause), *(one.wait() for one in noticed))
     for one in noticed:
@@ -95,7 +95,7 @@ async def _renew(gw: Gateway) -> None:
 
 
 async def run(current: Current) -> None:
-    """Wake the other workers now and then until cancelled: what is due may be of a process that has ended."""
+    """Wake the other workers periodically until cancelled: a process that has ended may have left work."""
     while current.gateway.node.is_shared:
         await current.gateway.clock.sleep(LOOK_SECONDS)
         try:

@@ -1,4 +1,4 @@
-"""Moves of tenants between stores as operators see them, and what of them needs a person."""
+"""Moves of tenants between stores as operators see them, and which of them need a person."""
 
 from __future__ import annotations
 

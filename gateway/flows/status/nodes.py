@@ -1,4 +1,4 @@
-"""The processes on the store as operators see them, and what of them needs a person."""
+"""The nodes on the store as operators see them, and which of them need a person."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gateway.flows.runtime import Gateway
 from gateway.flows.status.shape import NodeStatus
 
 HASH_CHARACTERS = 12
-"""Of a hash, which people compare."""
+"""Characters of a hash that are shown: enough to compare."""
 
 SKEW_SECONDS = 2.0
-"""A clock that is further from the database's is to be set."""
+"""A clock that differs from the database's by more needs setting."""
 
 
 async def nodes_of(gw: Gateway, now: datetime) -> list[NodeStatus]:
@@ -50,12 +50,12 @@ def _shown(now: datetime, row: NodeRow) -> NodeStatus:
 
 
 def alive(nodes: Sequence[NodeStatus]) -> list[NodeStatus]:
-    """Those that live."""
+    """The nodes that are alive."""
     return [one for one in nodes if one.is_alive]
 
 
 def missing(nodes: Sequence[NodeStatus]) -> list[NodeStatus]:
-    """Those that ended without leaving."""
+    """The nodes that ended without leaving."""
     return [one for one in nodes if not one.is_alive]
 
 

@@ -60,7 +60,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Tell = Callable[[str, int], None]
-"""Is told a table and how many of its rows were copied."""
+"""Called after each table with its name and how many of its rows were copied."""
 
 
 async def copy(source: Side, target: Side, at: datetime, tell: Tell) -> list[Compared]:

@@ -35,7 +35,7 @@ SEARCHED = 200
 """Payments that are taken out of the search index in one transaction."""
 
 Tell = Callable[[str, int], None]
-"""Is told a table and how many of its rows are there."""
+"""Called after each table with its name and how many of its rows are in the target."""
 
 _ANY = "SELECT 1 FROM {} WHERE tenant = ? LIMIT 1"
 _LIVES = "EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until > ?)"

@@ -1,4 +1,4 @@
-"""What a store on PostgreSQL keeps up by itself: growth is added to the sums, and old marks of units are deleted."""
+"""What a store on PostgreSQL does by itself: add growth to the sums, and delete old marks of units."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gateway.drivers.store.postgresql.connection import Command, Lost, Refused, 
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 
 PAUSE_SECONDS = 10.0
-"""By how much the sums that budgets are compared with may be late."""
+"""Pause between two rounds; the sums that budgets are compared with are late by that."""
 
 MARKS_EACH = 6
-"""After how many rounds old marks are deleted."""
+"""Old marks are deleted in every sixth round."""
 
 MARKS_AT_ONCE = 5000
-"""How many one statement deletes: it takes a moment, and others may go on in between."""
+"""How many marks one statement deletes, so that other statements get their turn in between."""
 
 MARGIN_SECONDS = 600.0
-"""By how much clocks of nodes may differ, and longer."""
+"""Added to the age of marks that are deleted: more than the clocks of nodes can differ."""
 
 LOCK, MARKS_LOCK = 0x67726F777468, 0x6D61726B73
-"""The advisory locks of the one that adds growth, and of the one that deletes marks."""
+"""Advisory locks: one process at a time adds growth, one deletes marks."""
 
 _ADD_UP = """
     WITH mine AS (SELECT pg_try_advisory_xact_lock($1) AS is_free),
@@ -53,7 +53,7 @@ _log = logging.getLogger("gateway")
 
 
 async def keep_up(pool: Pool) -> None:
-    """Do it now and then until cancelled; what fails is done the next time."""
+    """Add growth and delete old marks periodically until cancelled; what fails is tried again in the next round."""
     number = 0
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
@@ -64,19 +64,19 @@ async def keep_up(pool: Pool) -> None:
 
 
 async def add_up(pool: Pool) -> None:
-    """Add the growth that others have committed to the sums."""
+    """Add the committed rows of ``growth`` to the sums in ``stored_bytes``."""
     await _ask(pool, Command(_ADD_UP, (LOCK,)))
 
 
 async def forget_marks(pool: Pool, before: float) -> None:
-    """Delete marks from before a time (Unix time), a part at a time, unless another process is about it."""
+    """Delete marks older than a time (Unix time) in batches, unless another process is doing it."""
     command = Command(_FORGET_MARKS, (MARKS_LOCK, mark_at(before), MARKS_AT_ONCE))
     while await _ask(pool, command) == [(MARKS_AT_ONCE,)]:
         pass
 
 
 async def _ask(pool: Pool, command: Command) -> list[tuple[Any, ...]]:
-    """The rows of an answer; none where there is no answer."""
+    """The rows that a command returns; none where it failed, which is logged."""
     try:
         return rows_of((await pool.ask(command))[0])
     except (Lost, Refused, NothingSent) as problem:
