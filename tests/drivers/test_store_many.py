@@ -13,7 +13,7 @@ import yaml
 from msgspec.structs import replace
 
 from gateway.core import documents
-from gateway.core.errors import Unavailable
+from gateway.core.errors import TenantMoves, Unavailable
 from gateway.drivers.settings import Settings, load_settings
 from gateway.drivers.store import approvals, claims, databases, many, nodes
 from gateway.drivers.store.claims import Claimant
@@ -105,6 +105,20 @@ async def test_rows_that_a_move_has_left_are_not_found(store: ManyStores, left: 
     store.tenants.note_moves(left, [Move(tenant="acme", to=to, step=Step.MOVED, at=1)])
     assert await store.open_operations("sending") == [changed]
     assert await store.open_operation("sending", operation.id) == changed
+
+
+async def test_a_tenant_that_is_moved_during_a_read(store: ManyStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it found nothing means nothing: the rows may have been deleted in the store that was left."""
+    eu, read = store.by_name["eu"], store.by_name["eu"].payment
+
+    async def slowly(*about: str) -> object:
+        store.tenants.note_moves("eu", [Move(tenant="acme", to="main", step=Step.MOVED, at=1)])
+        return await read(*about)
+
+    monkeypatch.setattr(eu, "payment", slowly)
+    with pytest.raises(TenantMoves):
+        await store.payment("acme", "pay_1")
+    assert await store.payment("acme", "pay_1") is None
 
 
 async def test_what_is_due_is_that_of_all(store: ManyStores) -> None:

@@ -258,9 +258,11 @@ class ManyStores(Store):
             return answer
 
         async def of_tenant(owner: Any, *args: Any, **named: Any) -> Any:
-            name = self.tenants.store_of(getattr(owner, "tenant", owner))
+            tenant = getattr(owner, "tenant", owner)
+            name = self.tenants.store_of(tenant)
             answer = await read(self._opened(name), owner, *args, **named)
-            if not self.tenants.is_current(name):  # asked afterwards: the tenant may have been moved during the read
+            # Asked afterwards: the tenant may have been moved, and its rows deleted here, during the read.
+            if not self.tenants.is_current(name) or self.tenants.store_of(tenant) != name:
                 raise TenantMoves("it is not known any more which tenants are in this store")
             return answer
 
