@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from gateway.drivers.store.sqlite import SqliteEngine
+from gateway.drivers.store.sqlite import BUSY_TIMEOUT_MS, SqliteEngine
 from tests.support.clients.psp_callbacks import call_back
 from tests.support.server_process import ServerProcess, running_server_process
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
@@ -29,6 +29,11 @@ REFUSALS = 6
 """503 answers to creates that a trouble must cause, and one to a callback."""
 
 Trouble = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def impatient(settings: dict[str, Any]) -> None:
+    """Whose outcome cannot be stored is answered 202 after a second: until then each client waits for its answer."""
+    settings["timeouts"] = {"tenant_answer": "1s"}
 
 
 class Load:
@@ -159,12 +164,14 @@ def full_disk(server: ServerProcess) -> Trouble:
     return trouble
 
 
-def locked(server: ServerProcess) -> Trouble:
-    """Somebody with another program holds the database."""
+def locked(stack: GatewayStack) -> Trouble:
+    """Somebody with another program holds the database for longer than the writer waits for it."""
+    assert writer(stack).execute("PRAGMA busy_timeout").fetchone() == (BUSY_TIMEOUT_MS,)
+    writer(stack).execute("PRAGMA busy_timeout = 100")  # as long a wait, sooner over
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        with contextlib.closing(sqlite3.connect(server.stack.settings.store.path, isolation_level=None)) as other:
+        with contextlib.closing(sqlite3.connect(stack.settings.store.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
@@ -177,18 +184,23 @@ def read_only(stack: GatewayStack) -> Trouble:
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        engine = stack.gateway.store._engine
-        assert isinstance(engine, SqliteEngine)
-        engine._writer.execute("PRAGMA query_only = ON")
+        writer(stack).execute("PRAGMA query_only = ON")
         yield
-        engine._writer.execute("PRAGMA query_only = OFF")
+        writer(stack).execute("PRAGMA query_only = OFF")
 
     return trouble
 
 
+def writer(stack: GatewayStack) -> sqlite3.Connection:
+    """The connection through which the gateway writes."""
+    engine = stack.gateway.store._engine
+    assert isinstance(engine, SqliteEngine)
+    return engine._writer
+
+
 async def test_a_full_disk_under_load(tmp_path: Path) -> None:
     """The process may write no longer: nothing acknowledged is lost, and it works again as soon as there is room."""
-    async with running_server_process(tmp_path) as server:
+    async with running_server_process(tmp_path, impatient) as server:
         await server.start()
         await check(server.stack, await suffer(server.stack, full_disk(server)))
         assert await server.end() == 0
@@ -196,15 +208,13 @@ async def test_a_full_disk_under_load(tmp_path: Path) -> None:
 
 async def test_a_locked_store_under_load(tmp_path: Path) -> None:
     """While another program holds the database nobody waits for minutes, and afterwards all goes on."""
-    async with running_server_process(tmp_path) as server:
-        await server.start()
-        await check(server.stack, await suffer(server.stack, locked(server)))
-        assert await server.end() == 0
+    async with running_stack(tmp_path, change=impatient) as stack:
+        await check(stack, await suffer(stack, locked(stack)))
 
 
 async def test_a_read_only_store_under_load(tmp_path: Path) -> None:
     """A store that refuses every write costs nobody anything that was acknowledged, and heals."""
-    async with running_stack(tmp_path) as stack:
+    async with running_stack(tmp_path, change=impatient) as stack:
         await check(stack, await suffer(stack, read_only(stack)))
 
 
