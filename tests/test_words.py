@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import tokenize
@@ -91,13 +92,19 @@ def sources(place: str) -> Iterator[Path]:
     yield from (one for one in found if one.suffix in {".py", ".md", ".yaml"} or one.name == "Makefile")
 
 
+@functools.lru_cache(maxsize=1)
+def tokens(source: str) -> list[tokenize.TokenInfo]:
+    """The tokens of a Python file, for both searches."""
+    return list(tokenize.generate_tokens(io.StringIO(source).readline))
+
+
 def words(path: Path) -> Iterator[tuple[int, str]]:
     """What a person reads in a file, with line numbers: strings and comments of code, all of a page."""
     source = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         yield from enumerate(source.splitlines(), start=1)
         return
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    for token in tokens(source):
         if token.type in (tokenize.STRING, tokenize.COMMENT):
             yield from enumerate(token.string.splitlines(), start=token.start[0])
 
@@ -106,7 +113,7 @@ def names(path: Path) -> Iterator[tuple[int, str]]:
     """The identifiers of a file, with line numbers: those of code, and single words in a page's inline code."""
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        for token in tokens(source):
             if token.type == tokenize.NAME:
                 yield token.start[0], token.string
     elif path.suffix == ".md":

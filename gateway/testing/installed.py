@@ -45,7 +45,7 @@ def find_plugin(name: str) -> Plugin:
     names = [one.name for one in points]
     shown = json.dumps(name, ensure_ascii=False)
     problem = f"no plugin {shown} is installed or on the path"
-    raise NotInstalled("\n".join([unknown_name(name, names, problem, otherwise="there are none"), *unreadable()]))
+    raise NotInstalled("\n".join([unknown_name(name, names, problem, otherwise="none is"), *unreadable()]))
 
 
 def imported_anew(plugin: Plugin, provider: str) -> Provider | None:

@@ -51,7 +51,7 @@ def test_a_plugin_that_is_not_there_is_named() -> None:
     """Exit code 2, and what was meant."""
     result = run("plugins", "check", "creditkei")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == 'no plugin "creditkei" is installed or on the path, did you mean "creditkey"?\n'
+    assert result.stderr == 'no plugin "creditkei" is installed or on the path; did you mean "creditkey"?\n'
     assert run("plugins", "check", "a\nb").stderr.startswith('no plugin "a\\nb" is installed')
     with pytest.raises(NotInstalled):
         check_plugin("creditkei")

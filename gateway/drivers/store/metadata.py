@@ -46,12 +46,12 @@ def set_timestamp(name: str, at: datetime) -> Statement:
 
 
 def delete_timestamp(name: str, otherwise: str | None = None) -> Statement:
-    """Delete a timestamp. ``otherwise``: the conflict where there is none."""
+    """Delete a timestamp. ``otherwise``: the conflict where it does not exist."""
     return Statement("DELETE FROM moments WHERE name = ?", (name,), otherwise)
 
 
 def rename_timestamp(name: str, after: str, otherwise: str) -> Statement:
-    """Give a timestamp another name. ``otherwise``: the conflict where there is none."""
+    """Give a timestamp another name. ``otherwise``: the conflict where it does not exist."""
     return Statement("UPDATE moments SET name = ? WHERE name = ?", (after, name), otherwise)
 
 
