@@ -114,7 +114,7 @@ class Step(msgspec.Struct, frozen=True):
         if not value:
             return REQUIRED if field.required else None
         if len(value) > field.max_length:
-            return f"is longer than {field.max_length} characters"
+            return f"has {len(value)} characters, at most {field.max_length} are allowed"
         return None if self.fits is None or self.fits(value) else f"does not match {field.pattern}"
 
 

@@ -156,8 +156,8 @@ def test_unknown_field_names() -> None:
         (FieldChange(pattern="[A-Z]+"), "gold", "does not match [A-Z]+"),
         (FieldChange(pattern="[A-Z]+"), "GOLD\n1", "does not match [A-Z]+"),
         (FieldChange(pattern="[A-Z]+"), "GOLDx", "does not match [A-Z]+"),
-        (FieldChange(max_length=3), "GOLD", "is longer than 3 characters"),
-        (FieldChange(), "x" * 256, "is longer than 255 characters"),
+        (FieldChange(max_length=3), "GOLD", "has 4 characters, at most 3 are allowed"),
+        (FieldChange(), "x" * 256, "has 256 characters, at most 255 are allowed"),
     ],
 )
 def test_limits(change: FieldChange, value: str, problem: str) -> None:
@@ -216,7 +216,7 @@ def test_two_answers_are_refused() -> None:
         ("$.fields.nationality", "differs from $.customer.nationality: give one of them")
     ]
     assert refusals(fields, command({"nationality": "usa"})) == [
-        ("$.fields.nationality", "is longer than 2 characters")
+        ("$.fields.nationality", "has 3 characters, at most 2 are allowed")
     ]
 
 
@@ -284,9 +284,13 @@ def test_computed(expression: str, value: str | None) -> None:
         ("custom_1", FieldChange(value="1", computed="'1'"), "has both value and from"),
         ("custom_1", FieldChange(choices={"": {}}), 'choices: "" must be a text without blanks at its ends'),
         ("custom_1", FieldChange(choices={"gold ": {}}), 'choices: "gold " must be a text without blanks'),
-        ("custom_1", FieldChange(choices=TIERS, max_length=4), 'choices: "silver" is longer than 4 characters'),
+        (
+            "custom_1",
+            FieldChange(choices=TIERS, max_length=4),
+            'choices: "silver" has 6 characters, at most 4 are allowed',
+        ),
         ("name", FieldChange(choices=TIERS, pattern="[dglo]+"), 'choices: "silver" does not match [dglo]+'),
-        ("custom_1", FieldChange(choices=TIERS, values={"gold": "G" * 256}), 'choices: "gold" is longer than 255'),
+        ("custom_1", FieldChange(choices=TIERS, values={"gold": "G" * 256}), 'choices: "gold" has 256 characters'),
         (
             "custom_1",
             FieldChange(choices=TIERS, values={"gold": ""}, required=True),

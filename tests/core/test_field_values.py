@@ -94,12 +94,20 @@ def test_values_of_a_declared_field() -> None:
 @pytest.mark.parametrize(
     ("change", "given", "problem"),
     [
-        (FieldChange(values={"gold": "first class"}, max_length=5), {"x": "gold"}, "is longer than 5 characters"),
+        (
+            FieldChange(values={"gold": "first class"}, max_length=5),
+            {"x": "gold"},
+            "has 11 characters, at most 5 are allowed",
+        ),
         (FieldChange(values={"gold": "G1"}, pattern="[A-Z]+"), {"x": "gold"}, "does not match [A-Z]+"),
         (FieldChange(values={"gold": ""}, required=True), {"x": "gold"}, "is required by this account"),
         (FieldChange(computed="metadata.empty", required=True), {}, "is required by this account"),
         (FieldChange(computed="metadata.warehouse", pattern="[A-Z]+"), {}, "does not match [A-Z]+"),
-        (FieldChange(computed="join('', [id, id, id])", max_length=10), {}, "is longer than 10 characters"),
+        (
+            FieldChange(computed="join('', [id, id, id])", max_length=10),
+            {},
+            "has 15 characters, at most 10 are allowed",
+        ),
     ],
 )
 def test_limits_are_those_of_what_is_sent(change: FieldChange, given: dict[str, str], problem: str) -> None:
@@ -113,7 +121,7 @@ def test_expression_that_takes_too_many_steps() -> None:
     fields = compiled(x=FieldChange(computed=endless), y=FieldChange(max_length=2))
     assert refusals(fields, command(y="long")) == [
         ("$.fields.x", "from: takes more than 20000 steps over this payment"),
-        ("$.fields.y", "is longer than 2 characters"),
+        ("$.fields.y", "has 4 characters, at most 2 are allowed"),
     ]
 
 

@@ -101,7 +101,7 @@ def test_required_and_limits() -> None:
     assert refusals(changes) == [
         ("$.order.items[1].sku", "is required by this account"),
         ("$.order.charges.tax", "is required by this account"),
-        ("$.order.address.city", "is longer than 3 characters"),
+        ("$.order.address.city", "has 4 characters, at most 3 are allowed"),
     ]
     assert refusals({CITY: FieldChange(pattern="[A-Z]+")}) == [("$.order.address.city", "does not match [A-Z]+")]
 

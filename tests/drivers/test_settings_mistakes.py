@@ -150,8 +150,7 @@ TOP_MISTAKES = [
         "sqlite:////var/lib/gateway/gateway.db",
         "/var/lib/gateway.db  # here",
         "store.url",
-        "must be sqlite:///PATH (relative to this file), sqlite:////PATH (absolute) or"
-        " postgresql://user@host:port/database",
+        "must be sqlite:///PATH (relative), sqlite:////PATH (absolute) or postgresql://user@host:port/database",
     ),
     Mistake(
         "provider_total: 20s",
@@ -284,7 +283,7 @@ TENANT_MISTAKES = [
         "channel: {value: web}",
         "channel: {value: web, max_length: 2}  # here",
         "accounts.psp.fields.channel.value",
-        "is longer than 2 characters",
+        "has 3 characters, at most 2 are allowed",
     ),
     Mistake(
         "channel: {value: web}",

@@ -92,7 +92,7 @@ async def test_the_amount_is_a_number_without_trailing_zeros(shared_stack: Gatew
     ("fields", "message"),
     [
         ({"custom_1": "vip"}, "does not match [A-Z]+"),
-        ({"custom_1": "V" * 41}, "is longer than 40 characters"),
+        ({"custom_1": "V" * 41}, "has 41 characters, at most 40 are allowed"),
         ({"custom_2": "VIP"}, 'is not a field of this account; did you mean "custom_1"?'),
         ({"nationality": "us"}, "is not a field of this account; known are custom_1"),
         ({"amount": "1"}, "is not a field of this account; known are custom_1"),

@@ -22,9 +22,7 @@ from gateway.drivers.settings.values import Seconds
 
 SQLITE, POSTGRESQL = "sqlite:///", "postgresql://"
 
-FORMS = (
-    "must be sqlite:///PATH (relative to this file), sqlite:////PATH (absolute) or postgresql://user@host:port/database"
-)
+FORMS = "must be sqlite:///PATH (relative), sqlite:////PATH (absolute) or postgresql://user@host:port/database"
 WRITTEN_OUT = (
     "holds a password that is written out: put the whole URL into env:NAME or file:PATH, or leave the password out and"
     " set PGPASSWORD or PGPASSFILE (literals need server.development: true)"

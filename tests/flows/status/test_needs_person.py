@@ -13,7 +13,7 @@ from gateway.core import operator_events as core_operator_events
 from gateway.core.errors import SettingsError
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.status import needs_person
-from gateway.flows.status.needs_person import LATE_SECONDS, sentences
+from gateway.flows.status.needs_person import LATE_SECONDS, sentences, span
 from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import (
     BudgetStatus,
@@ -39,6 +39,15 @@ async def status(stack: GatewayStack) -> Status:
 def said(stack: GatewayStack, status: Status, **changes: Any) -> list[str]:
     """What a status says, with other members."""
     return [*sentences(stack.gateway, replace(status, **changes))]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "0 seconds"), (1.4, "1 second"), (1.6, "2 seconds"), (119, "119 seconds"), (120, "2 minutes")],
+)
+def test_a_span_is_said_as_people_say_it(seconds: float, words: str) -> None:
+    """The largest unit of which there are two or more."""
+    assert span(seconds) == words
 
 
 def test_a_gateway_that_is_well_needs_nobody(stack: GatewayStack, status: Status) -> None:
