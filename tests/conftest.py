@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ settings.register_profile("unshrunk", phases=(Phase.generate,))  # ``make sabota
 def pytest_cmdline_main() -> Iterator[None]:
     """Hold what the processes of this run share for as long as it lasts."""
     if (memory := postgresql.memory()) is not None:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # no test waits for a disk there
+        for name in ("PYTEST_DEBUG_TEMPROOT", "TMPDIR"):
+            os.environ.setdefault(name, memory)  # no test waits for a disk there
+        tempfile.tempdir = None  # it is chosen again
     with postgresql.folder_of_the_run():
         return (yield)
 

@@ -27,11 +27,15 @@ from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings
 from gateway.flows.runtime import Current, Gateway
 from gateway.provider import SimulatedAccount
-from gateway.web.server import running
+from gateway.web.server import STOP_WITHIN, running
 from tests.support.postgresql import fresh_database
+from tests.support.virtual_clock import VirtualClock
 
 ENGINE = "GATEWAY_TEST_ENGINE"
 """The environment variable that lets every stack keep its store on another engine than SQLite: ``postgresql``."""
+
+STANDING_STILL = 3.0
+"""Seconds in which a gateway stops whose time stands still: what sleeps then sleeps to the end."""
 
 WEBHOOK_SECRET = "whsec_YWNtZS1kZXZlbG9wbWVudC13ZWJob29rLWtleS0wMDE="
 
@@ -358,7 +362,8 @@ async def _running_stack(
 @contextlib.asynccontextmanager
 async def run_gateway(stack: GatewayStack, *, clock: Clock | None = None) -> AsyncIterator[GatewayStack]:
     """Run the gateway of a stack; a test may end it and run it again on the same store."""
-    async with running(stack.settings, stack.registry, clock, reload_wanted=stack.wanted) as server:
+    within = STOP_WITHIN if not isinstance(clock, VirtualClock) else STANDING_STILL
+    async with running(stack.settings, stack.registry, clock, stop_within=within, reload_wanted=stack.wanted) as server:
         stack.current, stack.url, stack.admin_url = server.current, server.url, server.admin_url
         yield stack
 
