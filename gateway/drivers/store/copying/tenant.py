@@ -98,7 +98,7 @@ async def _copy_claims(source: Store, target: Store, move: Move, now: datetime) 
 
 
 async def has_rows(store: Store, tenant: str) -> bool:
-    """Whether a store has rows of a tenant that ``copy_tenant`` would write; a sum of what is gone is none."""
+    """Whether a store has rows of a tenant that ``copy_tenant`` would write; a sum of deleted rows does not count."""
     for table in {*OF_TENANT} - {"stored_bytes"}:
         if await store.rows(_ANY.format(table), (tenant,)):
             return True
