@@ -118,7 +118,7 @@ async def at_rest(server: ServerProcess) -> int:
 
 def on_disk(stack: GatewayStack) -> int:
     """Return the bytes of the store's files."""
-    path = stack.settings.store.path
+    path = stack.store_file
     return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
 
 

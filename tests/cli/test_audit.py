@@ -72,7 +72,7 @@ async def test_the_check_ends_with_0_and_prints_the_head(stack: GatewayStack) ->
 
 async def test_an_edited_row_ends_it_with_1(stack: GatewayStack) -> None:
     """Each problem is a line on stderr, or in the list that programs read."""
-    edit(stack.gateway.settings.store.path, "UPDATE audit_log SET key_id = 'nobody' WHERE sequence = 2")
+    edit(stack.store_file, "UPDATE audit_log SET key_id = 'nobody' WHERE sequence = 2")
     checked = await command(stack, "verify")
     assert (checked.exit_code, checked.stdout[:6]) == (1, "wrong:")
     assert checked.stderr == "row 2 or the keyed hash of the row before was changed\n"

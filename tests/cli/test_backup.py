@@ -261,7 +261,7 @@ async def begun(clients: list[Client], number: int) -> None:
 
 async def restore(server: ServerProcess, backup: Path) -> None:
     """Lose the data folder, put the backup in its place, recover, start."""
-    path = server.stack.settings.store.path
+    path = server.stack.store_file
     shutil.rmtree(path.parent)
     path.parent.mkdir()
     shutil.copy(backup, path)

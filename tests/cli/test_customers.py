@@ -91,7 +91,7 @@ async def test_a_restored_backup_is_erased_again(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv(KEY_VARIABLE, "operators-test-key")
     copy = tmp_path / "copy.db"
     async with running_stack(tmp_path / "stack", change=with_key) as stack:
-        config, store = stack.settings.source, stack.settings.store.path
+        config, store = stack.settings.source, stack.store_file
         payment = await paid(stack)
         waiting = (await stack.create(psp_body())).json
         assert run("backup", copy, "--config", config).exit_code == 0

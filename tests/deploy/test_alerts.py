@@ -102,7 +102,7 @@ async def disk_is_low(broken: Broken) -> None:
 
 async def commits_are_slow(broken: Broken) -> None:
     """Another program locks the database again and again."""
-    path = broken.stack.settings.store.path
+    path = broken.stack.store_file
 
     def lock(taken: threading.Event, release: threading.Event) -> None:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:

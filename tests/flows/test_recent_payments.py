@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from gateway.drivers.store.reads import Store
 from gateway.flows.recent_payments import RecentPayments
 from tests.support.factories.payments import make_payment
 from tests.support.scripted_provider import ScriptedStack, running_scripted_stack
-from tests.support.stack import ENGINE
-
-of_several_processes = pytest.mark.skipif(ENGINE in os.environ, reason="where processes share a store, none remembers")
+from tests.support.stack import of_sqlite
 
 THREE = [make_payment(id=f"pay_{number}" + "0" * 31) for number in range(3)]
 ROOM = 2 * len(documents.encode(THREE[0]))
@@ -86,7 +83,7 @@ async def move_unseen(scripted: ScriptedStack, payment: Any, state: State) -> No
     await store.commit("acme", [statements.update_payment(loaded.payment, moved, open_before=None, open_after=None)])
 
 
-@of_several_processes
+@of_sqlite
 @pytest.mark.asyncio(loop_scope="module")
 async def test_callbacks_about_a_payment_just_made_read_nothing(
     scripted: ScriptedStack, monkeypatch: pytest.MonkeyPatch

@@ -51,7 +51,7 @@ class Disaster:
 
     def save(self) -> None:
         """Take the backup."""
-        back_up(self.stack.settings.store.path, self.backup, at=datetime.now(UTC))
+        back_up(self.stack.store_file, self.backup, at=datetime.now(UTC))
 
     async def ask(self, method: str, path: str, body: Mapping[str, Any]) -> Reply:
         """Ask for something that will be forgotten."""
@@ -66,10 +66,10 @@ class Disaster:
     @asynccontextmanager
     async def after(self, clock: Clock | None = None) -> AsyncIterator[GatewayStack]:
         """The store is gone, the backup takes its place, and a gateway starts on it."""
-        data = self.stack.settings.store.path.parent
+        data = self.stack.store_file.parent
         shutil.rmtree(data)
         data.mkdir()
-        shutil.copy(self.backup, self.stack.settings.store.path)
+        shutil.copy(self.backup, self.stack.store_file)
         config = self.stack.folder / "settings.yaml"
         recovered = await asyncio.to_thread(run, "recover", "--restored", "--config", config)
         assert recovered.exit_code == 0, recovered.output

@@ -139,7 +139,7 @@ class ThreeTenants:
 
     def _stored_ids(self, tenant: str) -> dict[str, list[str]]:
         """Return the newest ids of what only the store knows; delete the oldest webhook, as retention does."""
-        with closing(sqlite3.connect(self.stack.settings.store.path)) as database, database:
+        with closing(sqlite3.connect(self.stack.store_file)) as database, database:
             select = "SELECT {} FROM {} WHERE tenant = ? ORDER BY 1"
             kinds = {
                 "operation": ("id", "operations"),
@@ -164,7 +164,7 @@ class ThreeTenants:
 
     def rows(self) -> dict[str, list[Any]]:
         """Every stored row of each tenant, but for those that are written a while later."""
-        with closing(sqlite3.connect(self.stack.settings.store.path)) as database:
+        with closing(sqlite3.connect(self.stack.store_file)) as database:
             tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             owned = [table for table in tables if "tenant" in _columns(database, table) and table not in LATER]
             return {
@@ -226,5 +226,5 @@ def _columns(database: sqlite3.Connection, table: str) -> set[str]:
 
 
 def _is_all_delivered(stack: GatewayStack) -> bool:
-    with closing(sqlite3.connect(stack.settings.store.path)) as database:
+    with closing(sqlite3.connect(stack.store_file)) as database:
         return database.execute("SELECT 1 FROM events WHERE status = 'pending' LIMIT 1").fetchone() is None

@@ -52,7 +52,7 @@ async def several_gateways(
         async with contextlib.AsyncExitStack() as exits:
             if url is None and not in_settings:
                 exits.enter_context(mock.patch.object(server, "open_stores", open_shared))
-            first = await exits.enter_async_context(running_stack(folder, clock=clock, change=changed))
+            first = await exits.enter_async_context(running_stack(folder, clock=clock, change=changed, engine="sqlite"))
             stacks = [first]
             for _ in range(count - 1):
                 one = await exits.enter_async_context(running(first.settings, first.registry, clock))

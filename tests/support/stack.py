@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import standardwebhooks
 import yaml
 from aiohttp import web
@@ -32,7 +33,11 @@ from tests.support.postgresql import fresh_database
 from tests.support.virtual_clock import VirtualClock
 
 ENGINE = "GATEWAY_TEST_ENGINE"
-"""The environment variable that lets every stack keep its store on another engine than SQLite: ``postgresql``."""
+"""The environment variable that lets stacks keep their store on another engine than SQLite: ``postgresql``."""
+
+of_sqlite = pytest.mark.skipif(ENGINE in os.environ, reason="rests on what only a store in the stack's folder has")
+"""Marks a test of what SQLite has and a shared store has not: a file that a second start finds, a disk, a lock, reads
+that need no connection and so no time."""
 
 STANDING_STILL = 3.0
 """Seconds in which a gateway stops whose time stands still: what sleeps then sleeps to the end."""
@@ -146,6 +151,14 @@ class GatewayStack:
     def gateway(self) -> Gateway:
         """The gateway of the current settings."""
         return self.current.gateway
+
+    @property
+    def store_file(self) -> Path:
+        """Where SQLite keeps the store. Skips the test where the store is kept elsewhere: it is of SQLite's own."""
+        path = self.settings.store.path
+        if path is None:
+            pytest.skip("SQLite's own: it looks into the store's file")
+        return path
 
     async def call(
         self,
@@ -313,8 +326,11 @@ async def running_stack(
 ) -> AsyncIterator[GatewayStack]:
     """Run everything for the time of the block. ``change`` edits the settings before they are written.
 
-    ``engine``: what the store is kept on, ``sqlite`` or ``postgresql``; None for what ``ENGINE`` says.
+    ``engine``: what the store is kept on, ``sqlite`` or ``postgresql``; None for what ``ENGINE`` says. A test whose
+    clock is not the server's is skipped there: what is claimed is held by the time of both.
     """
+    if engine is None and clock is not None and ENGINE in os.environ:
+        pytest.skip("its clock is moved by the test, which the database does not see")
     with contextlib.ExitStack() as databases:
         if (engine or os.environ.get(ENGINE)) == "postgresql":
             url = databases.enter_context(fresh_database())

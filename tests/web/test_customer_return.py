@@ -258,7 +258,7 @@ async def test_an_address_without_a_token_is_nothing(stack: GatewayStack, path: 
 
 def hints(stack: GatewayStack) -> list[tuple[Any, ...]]:
     """The stored hints: (key, whether it is still due)."""
-    with sqlite3.connect(f"file:{stack.settings.store.path}?mode=ro", uri=True) as database:
+    with sqlite3.connect(f"file:{stack.store_file}?mode=ro", uri=True) as database:
         return database.execute("SELECT provider_reference, due FROM hints").fetchall()
 
 

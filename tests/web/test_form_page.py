@@ -17,6 +17,7 @@ import gateway
 from gateway.flows.payments import idempotency, submit
 from gateway.web.form_page import form_page
 from tests.support.scripted_provider import KEY, ScriptedStack, running_scripted_stack
+from tests.support.stack import of_sqlite
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -202,6 +203,7 @@ async def test_only_a_create_may_need_no_call(scripted: ScriptedStack) -> None:
 
 @pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize("again", [True, False])
+@of_sqlite
 async def test_a_crash_before_the_outcome_leaves_nothing_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:

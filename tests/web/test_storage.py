@@ -14,7 +14,16 @@ from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.store.statements import Statement
 from gateway.flows import storage
 from tests.support.clients.psp_callbacks import call_back
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body, running_stack
+from tests.support.stack import (
+    GatewayStack,
+    Reply,
+    creditkey_body,
+    new_key,
+    of_sqlite,
+    order_of,
+    psp_body,
+    running_stack,
+)
 
 BUDGET = 1_000_000
 LARGE = {f"{number}": "x" * 500 for number in range(20)}
@@ -64,6 +73,7 @@ async def what_exists_goes_on(stack: GatewayStack, psp: Any, creditkey: Any) -> 
     assert (await stack.call("POST", f"/v1/payments/{creditkey['id']}/sync", {})).status == 200
 
 
+@of_sqlite
 async def test_a_disk_that_is_almost_full_takes_no_new_payment(stack: GatewayStack) -> None:
     """A create is 503 ``low_disk``: nothing is stored and no provider is called. All the rest goes on; it heals."""
     psp, creditkey = (await stack.create(psp_body())).json, (await stack.create(creditkey_body())).json
@@ -89,6 +99,7 @@ async def test_a_repeated_create_is_answered_although_the_disk_is_low(stack: Gat
     assert (await stack.create(body, key=key)).text == first.text
 
 
+@of_sqlite
 async def test_a_successor_is_a_new_payment(stack: GatewayStack) -> None:
     """``allow_new_checkout`` begins a payment too: without room it is refused, and the old payment stays as it is."""
     payment = (await stack.create(creditkey_body())).json
@@ -108,6 +119,7 @@ async def fill(stack: GatewayStack) -> Reply:
     raise AssertionError("no create was refused")
 
 
+@of_sqlite
 async def test_a_tenant_that_occupies_its_budget_makes_no_new_payment(stack: GatewayStack) -> None:
     """A create is 507 without a call to the provider; the tenant's payments and other tenants' creates go on."""
     psp, creditkey = (await stack.create(psp_body())).json, (await stack.create(creditkey_body())).json

@@ -17,7 +17,7 @@ from typing import Any
 from gateway.drivers.store.sqlite import BUSY_TIMEOUT_MS, SqliteEngine
 from tests.support.clients.psp_callbacks import call_back
 from tests.support.server_process import ServerProcess, running_server_process
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, of_sqlite, psp_body, running_stack
 
 CLIENTS = 6
 """Clients that create payments, half of them at each provider."""
@@ -145,7 +145,7 @@ async def references(stack: GatewayStack, side: str, member: str) -> list[str]:
 
 def rows(stack: GatewayStack, sql: str) -> list[Any]:
     """Read the database beside the gateway."""
-    with contextlib.closing(sqlite3.connect(f"file:{stack.settings.store.path}?mode=ro", uri=True)) as look:
+    with contextlib.closing(sqlite3.connect(f"file:{stack.store_file}?mode=ro", uri=True)) as look:
         return look.execute(sql).fetchall()
 
 
@@ -156,7 +156,7 @@ def full_disk(server: ServerProcess) -> Trouble:
     async def trouble() -> AsyncIterator[None]:
         assert server.process is not None
         before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-        log = server.stack.settings.store.path.with_name("gateway.db-wal")
+        log = server.stack.store_file.with_name("gateway.db-wal")
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (os.stat(log).st_size, before[1]))
         yield
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
@@ -171,7 +171,7 @@ def locked(stack: GatewayStack) -> Trouble:
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        with contextlib.closing(sqlite3.connect(stack.settings.store.path, isolation_level=None)) as other:
+        with contextlib.closing(sqlite3.connect(stack.store_file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
@@ -212,12 +212,14 @@ async def test_a_locked_store_under_load(tmp_path: Path) -> None:
         await check(stack, await suffer(stack, locked(stack)))
 
 
+@of_sqlite
 async def test_a_read_only_store_under_load(tmp_path: Path) -> None:
     """A store that refuses every write costs nobody anything that was acknowledged, and heals."""
     async with running_stack(tmp_path, change=impatient) as stack:
         await check(stack, await suffer(stack, read_only(stack)))
 
 
+@of_sqlite
 async def test_a_refund_asks_no_provider_while_nothing_can_be_stored(stack: GatewayStack) -> None:
     """Where a lookup comes first the store is tried before it: 503, and the provider hears nothing."""
     payment = (await stack.create(creditkey_body())).json

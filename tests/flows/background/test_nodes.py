@@ -25,7 +25,7 @@ from tests.drivers.test_store_nodes import node_row
 from tests.flows.background.test_timelines import cut, move
 from tests.support.scenarios.creditkey import idle
 from tests.support.several_gateways import several_gateways
-from tests.support.stack import GatewayStack, psp_body, running_stack
+from tests.support.stack import GatewayStack, of_sqlite, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 
 NEVER = 2**60
@@ -182,6 +182,7 @@ async def test_the_dead_are_forgotten(two: list[GatewayStack], clock: VirtualClo
     assert {row.id for row in await store.nodes.all() if row.alive_until} == {one.gateway.node.id for one in two}
 
 
+@of_sqlite
 async def test_alone_with_its_store_a_gateway_has_nothing_to_do(tmp_path: Path) -> None:
     """Nothing is written and nothing is looked for."""
     async with running_stack(tmp_path) as stack:

@@ -35,7 +35,7 @@ async def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 def on_disk(stack: GatewayStack) -> bytes:
     """Every byte of the store: the database and its log."""
-    return b"".join(path.read_bytes() for path in sorted(stack.settings.store.path.parent.glob("*.db*")))
+    return b"".join(path.read_bytes() for path in sorted(stack.store_file.parent.glob("*.db*")))
 
 
 def callback(**members: Any) -> Callback:

@@ -22,12 +22,11 @@ from gateway.flows.background import reconcile
 from gateway.flows.customers import erase, old_data
 from gateway.flows.customers.erase import Found
 from gateway.flows.webhooks.dispatch import MAX_CONCURRENT_ATTEMPTS
-from tests.flows.test_recent_payments import of_several_processes
 from tests.support.clients.psp_callbacks import change_store, post, signed_body
 from tests.support.factories.deliveries import a_clock, rows_when
 from tests.support.factories.sqlite import engine_of
 from tests.support.scenarios import creditkey
-from tests.support.stack import GatewayStack, new_key, psp_body, running_stack
+from tests.support.stack import GatewayStack, new_key, of_sqlite, psp_body, running_stack
 
 MAIL = "dana@reyes.example"
 SUBJECT = Subject(kind="email", written=MAIL)
@@ -169,6 +168,7 @@ async def test_the_search_forgets_the_customer_and_not_the_payment(stack: Gatewa
     assert found == [[payment["id"]], [payment["id"]], [], [payment["id"]]]
 
 
+@of_sqlite
 async def test_bytes_are_counted(stack: GatewayStack) -> None:
     """What is erased is given back to the tenant's budget, to the byte."""
     payment = await paid(stack)
@@ -184,6 +184,7 @@ async def test_bytes_are_counted(stack: GatewayStack) -> None:
     assert (after < before, drift_after) == (True, drift)
 
 
+@of_sqlite
 async def test_the_list_beside_the_store_names_payments_only(stack: GatewayStack) -> None:
     """It is what a restored backup is compared with."""
     payment = await paid(stack)
@@ -235,7 +236,7 @@ async def test_the_erasure_of_several_tenants_is_on_record_for_each(stack: Gatew
     assert await acts(stack) == [("customers.erase", None, None), *asked, *before]
 
 
-@of_several_processes
+@of_sqlite
 async def test_nothing_is_remembered_of_who_is_erased(stack: GatewayStack) -> None:
     """Not even of a payment that has ended without this process knowing, which remembers it as one that waits."""
     payment, recent = await paid(stack), stack.gateway.memory.recent_payments

@@ -10,7 +10,7 @@ from gateway.core.personal_data import Subject
 from gateway.flows import search
 from gateway.flows.customers import find
 from tests.support.factories.sqlite import pragma
-from tests.support.stack import GatewayStack, creditkey_body, psp_body
+from tests.support.stack import GatewayStack, creditkey_body, of_sqlite, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,6 +77,7 @@ async def test_an_index_that_lags_hides_nobody(shared_stack: GatewayStack, monke
 
 
 @shared
+@of_sqlite
 async def test_while_the_store_takes_no_writes(shared_stack: GatewayStack) -> None:
     """What is not in the index is looked for in the payments themselves, so that none is missed."""
     await search.catch_up(shared_stack.gateway, 9)

@@ -17,7 +17,7 @@ from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import NodeStatus
 from tests.drivers.test_store_nodes import node_row
 from tests.support.several_gateways import several_gateways
-from tests.support.stack import running_stack
+from tests.support.stack import of_sqlite, running_stack
 from tests.support.virtual_clock import VirtualClock
 
 
@@ -101,6 +101,7 @@ async def test_every_node_sees_all(tmp_path: Path) -> None:
         assert [found.id for found in (await status_of(other)).nodes] == [found.id for found in status.nodes]
 
 
+@of_sqlite
 async def test_alone_with_its_store_a_process_shows_itself(tmp_path: Path) -> None:
     """Without reading anything."""
     async with running_stack(tmp_path) as stack:

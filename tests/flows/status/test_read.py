@@ -20,10 +20,11 @@ from gateway.flows.status.shape import WaitingStatus
 from tests.support.clients.psp_callbacks import change_store
 from tests.support.factories.deliveries import Held
 from tests.support.settings_file import reload, with_operator
-from tests.support.stack import GatewayStack, psp_body, running_stack
+from tests.support.stack import GatewayStack, of_sqlite, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 
 
+@of_sqlite
 async def test_what_runs(stack: GatewayStack) -> None:
     """Versions of the gateway, its plugins and its tables, and the room on its disk."""
     status = await status_of(stack.gateway)

@@ -122,7 +122,7 @@ async def change_store(stack: GatewayStack, sql: str) -> None:
     """Change the database behind the gateway's back; in a thread, because its writer needs our loop to finish."""
 
     def change() -> None:
-        database = sqlite3.connect(stack.settings.store.path, isolation_level=None)
+        database = sqlite3.connect(stack.store_file, isolation_level=None)
         database.execute(sql)
         database.close()
 

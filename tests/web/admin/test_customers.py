@@ -142,7 +142,7 @@ async def paid_at_psp(stack: GatewayStack, tenant: str = "acme") -> Any:
 async def test_no_byte_of_an_erased_customer_stays(shop: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """Store, write-ahead log and log lines are searched for thirty planted texts in all their encodings."""
     caplog.set_level(logging.DEBUG, "gateway")
-    folder = shop.settings.store.path.parent
+    folder = shop.store_file.parent
     shop.webhook_answer = lambda request: 410 if request.match_info["tenant"] == "globex" else 204
     key, body = new_key(), psp_body(customer=WHO, metadata=METADATA, fields=FIELDS)
     first = await shop.create(body, key=key)
@@ -195,10 +195,10 @@ async def test_what_waited_for_approval_is_forgotten_too(tmp_path: Path) -> None
         assert asked.status == 202, asked.text
         approve = f"/approvals/{asked.json['approval']['id']}/approve"
         assert (await desk(shop, "POST", approve)).status == 403
-        assert found_in(shop.settings.store.path.parent)
+        assert found_in(shop.store_file.parent)
         done = await desk(shop, "POST", approve, key=SECOND_KEY)
         assert (done.status, done.json["payments"]) == (200, 1), done.text
-        assert found_in(shop.settings.store.path.parent) == {}
+        assert found_in(shop.store_file.parent) == {}
 
 
 async def test_a_tenant_that_has_left_has_customers_too(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_a_tenant_that_has_left_has_customers_too(tmp_path: Path) -> None:
         assert len((await desk(shop, "POST", "/customers/export", {"email": WHO["email"]})).json["data"]) == 1
         done = await erase(shop, email=WHO["email"], tenant="globex", apply=True)
         assert {one["tenant"]: one["payments"] for one in done["tenants"]} == {"globex": 1}
-        assert found_in(shop.settings.store.path.parent) == {}
+        assert found_in(shop.store_file.parent) == {}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gateway.web.connections.graceful_shutdown import drop_new_connections
 from gateway.web.server import running
 from tests.support.clients.keep_alive import Connection, Reply, Reset, connected
 from tests.support.server_process import ServerProcess, running_server_process
-from tests.support.stack import creditkey_body, key_of, new_key, running_stack
+from tests.support.stack import creditkey_body, key_of, new_key, of_sqlite, running_stack
 
 CYCLES = 10
 KEEPING, HASTY = 8, 4
@@ -90,7 +90,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 
 async def missing(server: ServerProcess, created: list[str]) -> list[str]:
     """Which of these payments the store does not have."""
-    store = await open_sqlite_to_read(server.stack.settings.store.path)
+    store = await open_sqlite_to_read(server.stack.store_file)
     found = [identifier for identifier in created if await store.payment("acme", identifier) is not None]
     await store.close()
     return sorted(set(created) - set(found))
@@ -182,6 +182,7 @@ def head(line: str, *headers: str | bytes) -> bytes:
     return b"\r\n".join(one if isinstance(one, bytes) else one.encode() for one in lines) + b"\r\n\r\n"
 
 
+@of_sqlite
 async def test_stopping_has_one_deadline(tmp_path: Path) -> None:
     """A request that never ends, and its operation, keep the server only as long as it may take to stop."""
     let_go, asked = asyncio.Event(), asyncio.Event()
