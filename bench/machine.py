@@ -14,6 +14,9 @@ from typing import NamedTuple
 CORES = os.sched_getaffinity(0)
 SERVER_CORE, LOAD_CORE = min(CORES), max(CORES)
 
+COUNT = os.cpu_count() or 1
+"""Cores of the machine, also those that this process may not use."""
+
 _STOP_TIMEOUT = 30.0
 
 
@@ -47,6 +50,13 @@ def spent(pid: int, before: Mapping[int, int], after: Mapping[int, int]) -> Cpu:
     grown = {thread: time_now - before.get(thread, 0) for thread, time_now in after.items()}
     main = grown.pop(pid)
     return Cpu(main, sum(grown.values()))
+
+
+def idle_seconds() -> float:
+    """Time for which cores had nothing to do since the machine's start, summed over all of them."""
+    _, *ticks = Path("/proc/stat").read_text().partition("\n")[0].split()
+    idle, waiting_for_disks = ticks[3:5]
+    return (int(idle) + int(waiting_for_disks)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from bench import wrk
-from bench.machine import Process, spent
+from bench import machine, wrk
 
 _IN_FLIGHT_ENDS = 0.25
 """Seconds after a window in which the server ends what was in flight."""
@@ -27,6 +26,8 @@ class Window(NamedTuple):
     others_us: float
     p50_ms: float
     p99_ms: float
+    busy_cores: float = 0.0
+    """How many of the machine's cores were at work, whatever for."""
 
     @property
     def cpu_us(self) -> float:
@@ -39,12 +40,13 @@ class Window(NamedTuple):
         return self.p99_ms / self.p50_ms
 
 
-def measure(server: Process, port: int, load: wrk.Load, seconds: int, **environment: str) -> Window:
+def measure(server: machine.Process, port: int, load: wrk.Load, seconds: int, **environment: str) -> Window:
     """Load a server for some seconds. Raises ``WrongAnswer``."""
-    before = server.threads()
+    before, began, idle = server.threads(), time.monotonic(), machine.idle_seconds()
     answers = wrk.run(port, load, seconds, **environment)
+    busy = machine.COUNT - (machine.idle_seconds() - idle) / (time.monotonic() - began)
     time.sleep(_IN_FLIGHT_ENDS)
-    cpu = spent(server.pid, before, server.threads())
+    cpu = machine.spent(server.pid, before, server.threads())
     # What was in flight when the time was up is done too, though its answers are not counted.
     done = answers.requests + load.connections
     return Window(
@@ -54,6 +56,7 @@ def measure(server: Process, port: int, load: wrk.Load, seconds: int, **environm
         cpu.others / done / 1000,
         answers.p50_us / 1000,
         answers.p99_us / 1000,
+        busy,
     )
 
 
