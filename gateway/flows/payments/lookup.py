@@ -63,16 +63,26 @@ async def refresh(gw: Gateway, tenant: str, payment_id: str, *, hint: str | None
     Returns whether what was found was this payment. Raises ``ProviderError`` when the provider could not be asked.
     """
     found = await lookup_and_apply(gw, tenant, payment_id, key=hint)
-    if found is None:
-        return False
-    if not _should_complete(gw, found, hinted):
-        return True
-    if not await complete(gw, tenant, payment_id, stage=_stage(found.seen)):
-        return True
-    again = await lookup_and_apply(gw, tenant, payment_id, key=hint)
-    if again is not None:
-        await send_reference(gw, again)
-    return True
+    while found is not None and _should_complete(gw, found, hinted):
+        before = await (_when_nothing_runs(gw, tenant, payment_id) if hinted else gw.store.payment(tenant, payment_id))
+        if before is None or before.open_operation is not None:
+            break  # a hint stays due until the outcome is known
+        is_ours = not before.payment.completed and await complete(gw, before, stage=_stage(found.seen))
+        found = await lookup_and_apply(gw, tenant, payment_id, key=hint)  # whoever completed: what was seen is older
+        if is_ours:
+            if found is not None:
+                await send_reference(gw, found)
+            return True
+    return found is not None
+
+
+async def _when_nothing_runs(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot | None:
+    """The payment when its open operation is not sent or repeated any more."""
+    found = await gw.store.payment(tenant, payment_id)
+    if found is None or found.open_operation is None:
+        return found
+    await waiting.wait_for(gw, found.open_operation, gw.entry(found.payment).provider_total)
+    return await gw.store.payment(tenant, payment_id)
 
 
 async def lookup_and_apply(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> LookupResult | None:
@@ -119,9 +129,7 @@ async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | No
     A failed lookup leaves the hint due, and so does an operation without an outcome: a completion may be lost.
     Returns the seconds after which the provider wants to be asked again, if it said so.
     """
-    loaded = await gw.store.payment(tenant, payment_id)
-    if loaded is not None and loaded.open_operation is not None:
-        await waiting.wait_for(gw, loaded.open_operation, gw.entry(loaded.payment).provider_total)
+    await _when_nothing_runs(gw, tenant, payment_id)
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:
@@ -243,21 +251,17 @@ async def order_exists_from_before_restore(gw: Gateway, entry: AccountEntry, pay
     return key is None or await gw.store.payment_by_provider_reference(payment.tenant, payment.account, key) is None
 
 
-async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:
-    """Reserve, send and resolve one completion. False: another operation is open, or one has succeeded.
+async def complete(gw: Gateway, before: PaymentSnapshot, *, stage: Stage | None) -> bool:
+    """Reserve, send and resolve one completion. False: the payment moved meanwhile.
 
     Raises ``ProviderError`` where this process may begin nothing now: the hint is left to one that may.
     """
-    before = await gw.store.payment(tenant, payment_id)
-    if before is None or before.open_operation is not None or before.payment.completed:
-        return False
-    if not gw.node.may_begin(tenant, gw.clock.now()):
-        raise ProviderError("the provider was not asked to complete: this process could not renew its lease in time")
     payment, entry = before.payment, gw.entry(before.payment)
+    if not gw.node.may_begin(payment.tenant, gw.clock.now()):
+        raise ProviderError("the provider was not asked to complete: this process could not renew its lease in time")
     operation = intent.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
     command = CompletePayment(**intent.members_of(payment, operation))
-    await submit.run_for_gateway(gw, entry, payment, command, operation)
-    return True
+    return await submit.run_for_gateway(gw, entry, payment, command, operation)
 
 
 async def send_reference(gw: Gateway, found: LookupResult) -> None:

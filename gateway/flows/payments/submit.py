@@ -49,8 +49,8 @@ MAX_TRIES_WHEN_NOT_SENT = 2
 
 async def run_for_gateway(
     gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation
-) -> None:
-    """Reserve, send and resolve an operation of the gateway's own, unless the payment moved meanwhile.
+) -> bool:
+    """Reserve, send and resolve an operation of the gateway's own. False: the payment moved meanwhile.
 
     Raises ``Unavailable``, or ``InDoubt`` in a request whose operation has an outcome that cannot be stored.
     """
@@ -58,8 +58,9 @@ async def run_for_gateway(
     try:
         await reserve_by(gw, submission, gw.store.commit(entry.tenant, submission.rows))
     except Conflict:
-        return
+        return False
     await gw.tasks.finish(operation.id, submit(gw, submission))
+    return True
 
 
 async def reserve_by(gw: Gateway, submission: Submission, commit: Awaitable[None]) -> None:

@@ -68,6 +68,26 @@ async def test_an_update_that_was_lost_while_the_customer_accepts(stack: Gateway
     assert (await calls(stack, payment, "update_order", COMPLETE)) == ["update_order", COMPLETE]
 
 
+async def test_a_completion_by_another_lookup_is_looked_at_by_both(stack: GatewayStack) -> None:
+    """What a lookup saw before another one completed does not show it, and the other one may never look again."""
+    payment = await awaiting(stack)
+    coming_back = await stack.approve(payment)
+    wire = Wire(stack)
+    first, completion = wire.hold_answer("find_order", most=1), wire.hold_request(COMPLETE)
+    syncing = asyncio.create_task(act(stack, payment, "sync"))
+    await first.reached()
+    visiting = asyncio.create_task(stack.visit(coming_back))
+    await completion.reached()
+    last = wire.hold_answer("find_order", most=1)
+    completion.open()
+    await last.reached()
+    first.open()
+    assert (await syncing).json["state"] == "authorized"
+    last.open()
+    assert (await visiting).status == 303
+    assert await calls(stack, payment, COMPLETE) == [COMPLETE]
+
+
 async def test_a_lookup_that_was_overtaken_is_asked_again(stack: GatewayStack) -> None:
     """A lookup's news comes back after the payment has moved on: it is thrown away, and the next one brings it."""
     payment = await authorized(stack)
