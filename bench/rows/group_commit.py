@@ -105,11 +105,12 @@ async def write_again(units: Sequence[Any], batch: int) -> float:
             for unit in left:
                 await store.commit("acme", unit)  # raises where the unit is refused
 
-        began = time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(CALLERS)))
-        seconds = time.perf_counter() - began
-        await store.close()
-    return len(units) / seconds
+        try:
+            began = time.perf_counter()
+            await asyncio.gather(*(caller() for _ in range(CALLERS)))
+            return len(units) / (time.perf_counter() - began)
+        finally:
+            await store.close()
 
 
 def main(what: str, file: Path, *arguments: str) -> None:
