@@ -27,7 +27,6 @@ OTHER = "background work"
 
 STEPS = {
     "asyncio/base_events.py": LOOP,
-    "gateway/drivers/event_loop.py": LOOP,
     "aiohttp": HTTP,
     "gateway/web": WEB,
     "gateway/web/auth.py": READ,

@@ -63,8 +63,8 @@ ORDER: dict[int, tuple[str, ...]] = {
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
-        "drivers.deadlines drivers.event_loop drivers.log_throttle drivers.file_descriptors drivers.plugin_sources"
-        " drivers.threads drivers.tls drivers.workers",
+        "drivers.deadlines drivers.log_throttle drivers.file_descriptors drivers.plugin_sources drivers.threads"
+        " drivers.tls drivers.workers",
         "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.log_lines"
         " drivers.measures",
         "drivers.telemetry",

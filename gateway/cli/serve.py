@@ -15,7 +15,6 @@ import click
 from gateway.cli.foreground import freeze_startup_memory, stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, movable_clock, read_ports, simulating
 from gateway.cli.loading import Configuration, config_option, load
-from gateway.drivers import event_loop
 from gateway.drivers.file_descriptors import raised_limit
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.settings import Settings
@@ -63,7 +62,7 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool, work
     raised_limit()
     if workers > 1:
         _serve_with_workers(config, workers)
-    event_loop.run(_serve(_load(config), ports if with_simulators else None, listens=listens))
+    asyncio.run(_serve(_load(config), ports if with_simulators else None, listens=listens))
 
 
 def _serve_with_workers(config: Path, workers: int) -> NoReturn:

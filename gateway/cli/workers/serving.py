@@ -16,7 +16,6 @@ from gateway.cli.foreground import freeze_startup_memory, stop_signal
 from gateway.cli.loading import Configuration, http_url
 from gateway.cli.workers.answering import answering
 from gateway.cli.workers.supervisor import Place, Supervisor
-from gateway.drivers import event_loop
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
 from gateway.drivers.telemetry import as_worker, share_lines, use_level
@@ -49,7 +48,7 @@ def serve_with_workers(loaded: Configuration, count: int) -> int:
         def work(place: Place) -> None:
             as_worker(place.number)
             now = loaded if place.is_first else _as_the_files_are(loaded)
-            event_loop.run(_serve(now, Worker(place.number, count, public, admin), Path(folder), place))
+            asyncio.run(_serve(now, Worker(place.number, count, public, admin), Path(folder), place))
 
         def started() -> None:
             click.echo(f"ready {_url(server, public)} admin {_url(server.admin, admin)}")
