@@ -206,6 +206,7 @@ async def test_a_full_disk_under_load(tmp_path: Path) -> None:
         assert await server.end() == 0
 
 
+@of_sqlite
 async def test_a_locked_store_under_load(tmp_path: Path) -> None:
     """While another program holds the database nobody waits for minutes, and afterwards all goes on."""
     async with running_stack(tmp_path, change=impatient) as stack:
