@@ -31,7 +31,7 @@ _VALUES = (
 )
 _WRAPPERS = (
     "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/measures drivers/telemetry"
-    " drivers/deadlines drivers/plugin_registry core/response_body flows/recent_payments flows/tasks"
+    " drivers/deadlines drivers/plugin_registry drivers/threads core/response_body flows/recent_payments flows/tasks"
 )
 _CHECKS_OF_ONE_VALUE = (
     "core/card_data core/card_numbers core/checks core/credentials core/encodings core/masking core/plugin_returns"

@@ -68,7 +68,7 @@ async def refresh(gw: Gateway, tenant: str, payment_id: str, *, hint: str | None
         if before is None or before.open_operation is not None:
             break  # a hint stays due until the outcome is known
         is_ours = not before.payment.completed and await complete(gw, before, stage=_stage(found.seen))
-        found = await lookup_and_apply(gw, tenant, payment_id, key=hint)  # whoever completed: what was seen is older
+        found = await lookup_and_apply(gw, tenant, payment_id, key=hint)  # what was seen is older than the completion
         if is_ours:
             if found is not None:
                 await send_reference(gw, found)
