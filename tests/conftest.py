@@ -47,7 +47,12 @@ def pytest_collection() -> Iterator[None]:
 def forget_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Delete what was compiled of modules that tests have written: no run finds those of another."""
     yield
-    shutil.rmtree(f"{sys.pycache_prefix}{tmp_path_factory.getbasetemp()}", ignore_errors=True)
+    forget_compiled(tmp_path_factory.getbasetemp())
+
+
+def forget_compiled(folder: Path) -> None:
+    """Delete what was compiled of modules in a folder whose name may be used again, at once even."""
+    shutil.rmtree(f"{sys.pycache_prefix}{folder}", ignore_errors=True)
 
 
 HAS_FAILED = pytest.StashKey[bool]()
@@ -66,6 +71,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder, in memory where there is enough of it; only that of a test that fails is kept."""
     yield tmp_path
+    forget_compiled(tmp_path)
     if HAS_FAILED not in request.node.stash:
         shutil.rmtree(tmp_path, ignore_errors=True)
 
