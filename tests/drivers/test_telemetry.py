@@ -130,9 +130,9 @@ def test_text_that_is_no_unicode_and_long_text_are_written() -> None:
 
 def test_a_frequent_line_is_a_record_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever listens to the logger gets it with its fields, unless the level is switched off."""
-    log_often("request", {"status": 200})
-    with caplog.at_level(logging.INFO, logger="gateway"):
-        log_often("request", {"status": 201})
+    for level, status in ((logging.WARNING, 200), (logging.INFO, 201)):
+        with caplog.at_level(level, logger="gateway"):
+            log_often("request", {"status": status})
     assert [(one.name, one.levelname, one.getMessage(), vars(one)["status"]) for one in caplog.records] == [
         ("gateway", "INFO", "request", 201)
     ]

@@ -32,6 +32,7 @@ async def test_each_process_has_its_part_of_the_limits(tmp_path: Path, caplog: p
     async with several_gateways(tmp_path, 1, change=few) as (stack,):
         worker = Worker(1, 2, await bound("127.0.0.1", 0), await bound("127.0.0.1", 0))
         caplog.set_level(logging.INFO, "gateway")
+        caplog.clear()  # another test may have left the level so
         async with running(stack.settings, stack.registry, worker=worker) as server, AsyncExitStack() as clients:
             for _ in range(3):
                 await (await clients.enter_async_context(client(server.url))).ask()
