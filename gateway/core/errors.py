@@ -113,10 +113,11 @@ def invalid(*problems: tuple[str, str], code: str = "validation_failed") -> Tena
     return TenantError(code, "; ".join(f"{e.field}: {e.message}" for e in found), errors=found)
 
 
-def together(*refusals: TenantError) -> TenantError:
-    """Make one error of several: their common code, else ``validation_failed``. Of each member the first is said.
+def merged(*refusals: TenantError) -> TenantError:
+    """Merge errors into one, with their common code or else ``validation_failed``. A member's first problem stays.
 
-    An earlier problem of a part of a member, or of what holds it, makes a later one doubtful: that is left out.
+    A problem is also left out where an earlier one concerns a part of its member, or the object around it: it may
+    only follow from that one.
     """
     kept: list[TenantError] = []
     said: set[str] = set()

@@ -20,7 +20,7 @@ from gateway.core.body_maps import mapped_request
 from gateway.core.card_data import refuse_card_data
 from gateway.core.card_numbers import without_card_numbers
 from gateway.core.documents import amount_hook
-from gateway.core.errors import TenantError, invalid, refusals_of, together
+from gateway.core.errors import TenantError, invalid, merged, refusals_of
 from gateway.core.masking import Mask
 from gateway.core.text_checks import may_need_checks
 from gateway.drivers.settings import OperatorKey, Tenant
@@ -275,7 +275,7 @@ def body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
     read, problems = body_reader.read(body.data, wanted)
     if read is not None and not problems:
         return read
-    raise together(invalid(*problems), *(check(read) if check is not None and read is not None else ()))
+    raise merged(invalid(*problems), *(check(read) if check is not None and read is not None else ()))
 
 
 def mapped_body_as(maps: NamedMaps, sent: Body, wanted: type[T], check: Check[T] | None = None) -> T:
@@ -286,7 +286,7 @@ def mapped_body_as(maps: NamedMaps, sent: Body, wanted: type[T], check: Check[T]
     body = Body(made, is_plain=not may_need_checks(strictjson.dumps(made)))
     read = partial(body_as, body, wanted, check)
     if problems:
-        raise together(invalid(*problems), *refusals_of(read))
+        raise merged(invalid(*problems), *refusals_of(read))
     return read()
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
 from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order
-from gateway.core.errors import FieldError, ProviderError, TenantError, invalid, refusals_of, together
+from gateway.core.errors import FieldError, ProviderError, TenantError, invalid, merged, refusals_of
 from gateway.core.money import Money, currency_digits
 from gateway.core.payment_urls import Urls
 from gateway.core.request_bodies import CreateBody
@@ -41,7 +41,7 @@ def check_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key:
         routing.check_limits(tenant, route.entry, body)
         routing.check_capture(route.entry, body)
     except TenantError as first:
-        raise together(*content_refusals(gw, tenant, body, idempotency_key), first) from None
+        raise merged(*content_refusals(gw, tenant, body, idempotency_key), first) from None
     return route, Money.of(Decimal(body.amount), body.currency, digits)
 
 
@@ -108,7 +108,7 @@ def check_names(tenant: Tenant, body: CreateBody) -> None:
     if body.account is not None or body.deposit_method is not None or _is_whole(body):
         refusals = refusals_of(*(partial(routing.choose, tenant, one) for one in (body, *named)))
         if refusals:
-            raise together(*refusals)
+            raise merged(*refusals)
 
 
 def _is_whole(body: CreateBody) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.core.commands import CancelPayment, Kind
-from gateway.core.errors import Conflict, TenantError, invalid, refusals_of, together
+from gateway.core.errors import Conflict, TenantError, invalid, merged, refusals_of
 from gateway.core.facts import Cause, Fact, OperationResolved, ReviewResolved
 from gateway.core.money import quantized
 from gateway.core.payment import Operation, Payment, State, Status
@@ -173,7 +173,7 @@ async def checked_operation(
         partial(_check_reference, decided.provider_reference, problem, waits=waits),
     )
     if refusals := refusals_of(*checks):
-        raise together(*refusals)
+        raise merged(*refusals)
     return loaded
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.core.errors import GatewayError, TenantError, invalid, together
+from gateway.core.errors import GatewayError, TenantError, invalid, merged
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
@@ -80,7 +80,7 @@ async def sync_named(
         if payment_id not in ids:
             ids.append(payment_id)
     if refusals:
-        raise together(*refusals)
+        raise merged(*refusals)
     found = list(by_owner.values())
     if not dry_run:
         for entry, ids in found:
