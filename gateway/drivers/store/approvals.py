@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.rows import PageRequest, columns, made_of, where
 from gateway.drivers.store.statements import Statement, placeholders
 
@@ -95,11 +95,8 @@ def expire(at: datetime) -> Statement:
     )
 
 
-class Approvals:
+class Approvals(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def find(self, approval_id: str) -> Approval | None:
         """One of them."""
@@ -114,7 +111,7 @@ class Approvals:
     async def waiting(self) -> list[Approval]:
         """All that nobody has decided; they are few."""
         sql = f"SELECT {columns(Approval)} FROM approvals WHERE status = 'open' ORDER BY id"  # noqa: S608  # our own words
-        return [made_of(Approval, row) for row in await self._engine.rows(sql, ())]
+        return await self._all(Approval, sql, ())
 
     async def newest(self, wanted: ApprovalFilter) -> list[Approval]:
         """Newest first: ids are time-ordered."""
@@ -122,4 +119,4 @@ class Approvals:
         sql = (
             f"SELECT {columns(Approval)} FROM approvals {conditions and 'WHERE '}{conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608  # our own words
         )
-        return [made_of(Approval, row) for row in await self._engine.rows(sql, (*values, wanted.limit))]
+        return await self._all(Approval, sql, (*values, wanted.limit))

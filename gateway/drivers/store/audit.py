@@ -18,7 +18,7 @@ import msgspec
 
 from gateway.core import strictjson
 from gateway.drivers.clock import optional_milliseconds
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.rows import PageRequest, columns, made_of, where
 from gateway.drivers.store.statements import Statement, placeholders
 
@@ -151,11 +151,8 @@ def hash_of(before: AuditHead, row: AuditRow) -> str:
     return sha256_hex(f"{before.hash} {before.mac} {row.sequence} {_content(row)}")
 
 
-class Audit:
+class Audit(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def newest(self, wanted: AuditFilter) -> list[AuditRow]:
         """Rows, newest first."""
@@ -186,4 +183,4 @@ class Audit:
 
     async def _rows(self, which: str, values: tuple[Any, ...], limit: int) -> list[AuditRow]:
         sql = f"SELECT {columns(AuditRow)} FROM audit_log {which} LIMIT ?"  # noqa: S608  # our own words
-        return [made_of(AuditRow, row) for row in await self._engine.rows(sql, (*values, limit))]
+        return await self._all(AuditRow, sql, (*values, limit))

@@ -13,7 +13,7 @@ from datetime import datetime
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.claims import Claimant, free
 from gateway.drivers.store.deliveries import DELIVERY, DISABLED, IN_ORDER, DeliveryRow, delivery, other_than
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.inbox import WHOLE, StoredCallback, stored
 from gateway.drivers.store.moves import BARRED
 from gateway.drivers.store.rows import from_milliseconds, made_of
@@ -24,11 +24,8 @@ NEVER = 2**63 - 1
 """Milliseconds after which nothing is due."""
 
 
-class Claimable:
+class Claimable(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def webhooks(
         self, tenant: str, endpoint: str, limit: int, by: Claimant, *, under_way: Collection[str] = ()

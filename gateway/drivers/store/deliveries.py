@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import ids
 from gateway.drivers.clock import milliseconds, optional_milliseconds
-from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.rows import PageRequest, made_of, members, where
+from gateway.drivers.store.engine import Reads
+from gateway.drivers.store.rows import PageRequest, first_id, made_of, members, where
 from gateway.drivers.store.statements import Statement, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of
 
@@ -191,11 +190,8 @@ def delete_webhooks(tenant: str, status: str, delivery_ids: Sequence[str]) -> li
     ]
 
 
-class Deliveries:
+class Deliveries(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def next_to_send(
         self, tenant: str, endpoint: str, limit: int, *, under_way: Collection[str] = ()
@@ -269,11 +265,10 @@ class Deliveries:
 
     async def page_by_age(self, tenant: str, *, after: str, before: datetime, limit: int) -> list[tuple[str, str]]:
         """(id, status) of a tenant's deliveries above ``after`` that were made before a date, oldest first."""
-        end = ids.time_ordered("dlv", milliseconds(before), 0, 0)
         rows = await self._engine.rows(
             "SELECT delivery_id, status FROM events WHERE tenant = ? AND delivery_id > ? AND delivery_id < ?"
             " ORDER BY delivery_id LIMIT ?",
-            (tenant, after, end, limit),
+            (tenant, after, first_id("dlv", before), limit),
         )
         return [(identifier, status) for identifier, status in rows]
 

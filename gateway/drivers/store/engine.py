@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from gateway.drivers.store.gate import Gate
+from gateway.drivers.store.rows import Row, made_of
 from gateway.drivers.store.statements import Statement, Unit
 
 answering: ContextVar[asyncio.Task[Any] | None] = ContextVar("answering", default=None)
@@ -58,3 +59,14 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""
         ...
+
+
+class Reads:
+    """The reads of one table, or of several that belong together."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def _all(self, kind: type[Row], sql: str, params: Sequence[Any]) -> list[Row]:
+        """Rows of the columns of a Struct."""
+        return [made_of(kind, row) for row in await self._engine.rows(sql, params)]

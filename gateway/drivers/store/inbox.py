@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import documents, ids
+from gateway.core import documents
 from gateway.core.errors import Reason
 from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.clock import milliseconds, optional_milliseconds
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.rows import PageRequest, columns, first_id, members, optional_from_milliseconds, where
 from gateway.drivers.store.statements import Statement, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
@@ -249,11 +249,8 @@ _CONTENTS = "LENGTH(CAST(query AS BLOB)) + LENGTH(CAST(headers AS BLOB)) - 2 + L
 """Bytes of what came; no headers are written as ``[]``."""
 
 
-class Inbox:
+class Inbox(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def was_applied(self, tenant: str, account: str, event_id: str) -> bool:
         """Whether a callback's event was applied before."""
@@ -298,7 +295,7 @@ class Inbox:
         conditions, values = where(
             ("tenant = ?", tenant),
             ("id > ?", wanted.cursor),
-            ("id >= ?", first_id("cb", wanted.since)),
+            ("id >= ?", wanted.since and first_id("cb", wanted.since)),
             ("account = ?", wanted.account),
             ("received_at >= ?", optional_milliseconds(wanted.since)),
             ("received_at < ?", optional_milliseconds(wanted.until)),
@@ -326,11 +323,10 @@ class Inbox:
 
     async def page_by_age(self, tenant: str, *, after: str, before: datetime, limit: int) -> list[tuple[str, int]]:
         """(id, bytes) of a tenant's callbacks with contents above ``after`` that came before a date, oldest first."""
-        end = ids.time_ordered("cb", milliseconds(before), 0, 0)
         rows = await self._engine.rows(
             f"SELECT id, {_CONTENTS} AS size FROM inbox WHERE tenant = ? AND id > ? AND id < ? AND {_CONTENTS} > 0"  # noqa: S608  # above
             " ORDER BY id LIMIT ?",
-            (tenant, after, end, limit),
+            (tenant, after, first_id("cb", before), limit),
         )
         return [(identifier, size) for identifier, size in rows]
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Engine, Reads
 from gateway.drivers.store.rows import from_milliseconds
 from gateway.drivers.store.statements import Statement, placeholders
 
@@ -98,11 +98,8 @@ def _encoded(key: PaymentKey) -> str:
     return msgspec.json.encode(key).decode()
 
 
-class Metadata:
+class Metadata(Reads):
     """Reads them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def timestamp(self, name: str) -> datetime | None:
         """One timestamp; None when it was never set."""

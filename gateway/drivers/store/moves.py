@@ -15,10 +15,10 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.metadata import delete_timestamp, rename_timestamp, set_timestamp, values_behind
 from gateway.drivers.store.nodes import NodeRow
-from gateway.drivers.store.rows import columns, from_milliseconds, made_of
+from gateway.drivers.store.rows import columns, from_milliseconds
 from gateway.drivers.store.statements import NO_TENANT, Statement
 
 BARRED = "barred "
@@ -135,11 +135,8 @@ def acknowledge(move: Move, node: str) -> Statement:
     )
 
 
-class Moves:
+class Moves(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def all(self) -> list[Move]:
         """Every move out of this store, also those that are done."""
@@ -151,12 +148,12 @@ class Moves:
 
     async def not_acknowledged(self, move: Move, now: datetime) -> list[NodeRow]:
         """The living processes that have not read of this step of a move yet."""
-        rows = await self._engine.rows(
+        return await self._all(
+            NodeRow,
             f"SELECT {columns(NodeRow)} FROM nodes n WHERE alive_until > ? AND NOT EXISTS (SELECT 1 FROM claims c"  # noqa: S608  # our own words
             " WHERE c.tenant = '' AND c.kind = 'move' AND c.id = ? || n.id)",
             (milliseconds(now), move.acknowledged("")),
         )
-        return [made_of(NodeRow, row) for row in rows]
 
     async def under_way(self, tenant: str, now: datetime) -> int:
         """How much work for a tenant living processes have begun and not ended: what is claimed or being sent."""

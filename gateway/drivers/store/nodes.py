@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.rows import columns, made_of
+from gateway.drivers.store.engine import Reads
+from gateway.drivers.store.rows import columns
 from gateway.drivers.store.statements import Statement, placeholders
 
 LEASE = timedelta(seconds=30)
@@ -69,17 +69,13 @@ def forget_dead(now: datetime) -> list[Statement]:
     ]
 
 
-class Nodes:
+class Nodes(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def all(self) -> list[NodeRow]:
         """Every node, also those that left or stopped lately; the longest running first."""
         sql = f"SELECT {_COLUMNS} FROM nodes ORDER BY started_at, id"  # noqa: S608  # our own members
-        rows = await self._engine.rows(sql, ())
-        return [made_of(NodeRow, row) for row in rows]
+        return await self._all(NodeRow, sql, ())
 
     async def is_alive(self, node: str, now: datetime) -> bool:
         """Whether a node has renewed its row in time."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.core.errors import Unavailable
-from gateway.core.ids import time_ordered
-from gateway.drivers.clock import milliseconds, optional_milliseconds
+from gateway.drivers.clock import optional_milliseconds
 from gateway.drivers.settings import StoreTarget
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
+from gateway.drivers.store.rows import first_id
 from gateway.drivers.store.statements import Statement
 from gateway.drivers.store.store_files import ERASED, open_private, resolved_path
 
@@ -60,20 +60,17 @@ def erasure_done(tenant: str, payment_id: str) -> Statement:
     return Statement("DELETE FROM pending_erasures WHERE tenant = ? AND payment_id = ?", (tenant, payment_id))
 
 
-class PendingErasures:
+class PendingErasures(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def made_between(
         self, tenant: str, since: datetime | None, before: datetime, *, after: str, limit: int
     ) -> list[str]:
         """Ids of a tenant's payments above ``after`` that were made in a time, oldest first."""
-        begin = after if since is None else max(after, _first_id(since))
+        begin = after if since is None else max(after, first_id("pay", since))
         rows = await self._engine.rows(
             "SELECT id FROM payments WHERE tenant = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
-            (tenant, begin, _first_id(before), limit),
+            (tenant, begin, first_id("pay", before), limit),
         )
         return [identifier for (identifier,) in rows]
 
@@ -85,11 +82,6 @@ class PendingErasures:
             (*after, limit),
         )
         return [PendingErasure(tenant, payment_id, asked_at is not None) for tenant, payment_id, asked_at in rows]
-
-
-def _first_id(at: datetime) -> str:
-    """Below every id of a payment that was made at a time or later."""
-    return time_ordered("pay", milliseconds(at), 0, 0)
 
 
 def erased_file(target: StoreTarget) -> Path | None:

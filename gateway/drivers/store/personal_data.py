@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gateway.core import documents
 from gateway.core.payment import Payment
 from gateway.drivers.store import statements
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.statements import Statement
 from gateway.drivers.store.stored_bytes import bytes_of
 
@@ -168,11 +168,8 @@ def delete_hints(tenant: str, payment_id: str) -> Statement:
     return Statement("DELETE FROM hints WHERE tenant = ? AND payment_id = ?", (tenant, payment_id))
 
 
-class PersonalData:
+class PersonalData(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def about(self, tenant: str, payment_id: str) -> Records:
         """What is kept about one payment beside its own row."""

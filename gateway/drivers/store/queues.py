@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.rows import made_of
+from gateway.drivers.store.engine import Reads
 
 COUNTED = 10_000
 """The most rows that are counted; a count of so many means at least as many."""
@@ -57,11 +56,8 @@ class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
-class Queues:
+class Queues(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def schedule(self, now: datetime) -> Queue:
         """Checks of payments that are due."""
@@ -96,12 +92,12 @@ class Queues:
 
     async def unknown_before(self, operation_id: str) -> list[UnknownOperation]:
         """Operations with an unknown outcome and an id below this one, which is made of a time; the oldest first."""
-        rows = await self._engine.rows(
+        return await self._all(
+            UnknownOperation,
             "SELECT open_operation, tenant, account, id FROM payments WHERE open_status = 'unknown'"
             " AND open_operation < ? ORDER BY open_operation LIMIT ?",
             (operation_id, COUNTED),
         )
-        return [made_of(UnknownOperation, row) for row in rows]
 
     async def reviews(self) -> tuple[int, str | None]:
         """How many payments are under review, and since when the oldest is (RFC 3339)."""
@@ -125,12 +121,12 @@ class Queues:
 
     async def endpoints(self) -> list[EndpointRow]:
         """Endpoints that fail or are disabled, the disabled ones first; at most ``ENDPOINTS_READ``."""
-        rows = await self._engine.rows(
+        return await self._all(
+            EndpointRow,
             "SELECT tenant, url_sha256, failing_since, disabled_at, reason FROM webhook_endpoints"
             " WHERE failing_since IS NOT NULL OR disabled_at IS NOT NULL ORDER BY disabled_at IS NULL, tenant LIMIT ?",
             (ENDPOINTS_READ,),
         )
-        return [made_of(EndpointRow, row) for row in rows]
 
     async def _count(self, rows: str, *params: object) -> int:
         return int(await self._one(f"SELECT COUNT(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED}) counted", *params))  # noqa: S608  # our own words

@@ -251,8 +251,8 @@ class Store(Databases):
             ("tenant = ?", tenant),
             ("account = ?", account),
             ("state = ?", state),
-            ("id >= ?", first_id("pay", since)),
-            ("id < ?", first_id("pay", until)),
+            ("id >= ?", since and first_id("pay", since)),
+            ("id < ?", until and first_id("pay", until)),
         )
         rows = await self._engine.rows(
             f"SELECT id FROM payments WHERE {conditions} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
@@ -346,8 +346,8 @@ class Store(Databases):
         """Payments of these providers that expired and of which no proved callback ever came, newest first."""
         conditions, values = where(
             ("id < ?", wanted.cursor),
-            ("id >= ?", first_id("pay", wanted.since)),
-            ("id < ?", first_id("pay", wanted.until)),
+            ("id >= ?", wanted.since and first_id("pay", wanted.since)),
+            ("id < ?", wanted.until and first_id("pay", wanted.until)),
             ("tenant = ?", wanted.tenant),
         )
         theirs = f"provider IN ({placeholders(providers)}){conditions and ' AND '}{conditions} AND {_UNHEARD}"

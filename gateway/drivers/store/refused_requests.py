@@ -11,8 +11,8 @@ from datetime import datetime
 import msgspec
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.rows import columns, made_of
+from gateway.drivers.store.engine import Reads
+from gateway.drivers.store.rows import columns
 from gateway.drivers.store.statements import Statement
 
 TABLES = (
@@ -84,20 +84,17 @@ def trim_all() -> Statement:
     return Statement(f"DELETE FROM refused_requests WHERE at <= ({newest})", (MAX_ROWS,))  # noqa: S608  # as above
 
 
-class RefusedRequests:
+class RefusedRequests(Reads):
     """Reads them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def find(self, request_id: str) -> list[RefusedRequest]:
         """Those with this id, newest first."""
-        rows = await self._engine.rows(
+        return await self._all(
+            RefusedRequest,
             f"SELECT {columns(RefusedRequest)} FROM refused_requests WHERE request_id = ?"  # noqa: S608  # our own names
             " ORDER BY id DESC LIMIT ?",
             (request_id, MAX_FOUND),
         )
-        return [made_of(RefusedRequest, row) for row in rows]
 
     async def has_any(self, before: datetime) -> bool:
         """Whether the oldest came before a time."""

@@ -63,9 +63,9 @@ async def newest_of(
     return nlargest(wanted.limit, found, key=lambda row: row.id)
 
 
-def first_id(prefix: str, at: datetime | None) -> str | None:
+def first_id(prefix: str, at: datetime) -> str:
     """The least id that can be made at a time: ids are time-ordered, so it bounds a range of them."""
-    return None if at is None else time_ordered(prefix, milliseconds(at), 0, 0)
+    return time_ordered(prefix, milliseconds(at), 0, 0)
 
 
 def from_milliseconds(at: int) -> datetime:

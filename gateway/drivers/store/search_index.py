@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.core.ids import uuid_of
-from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.rows import made_of, where
 from gateway.drivers.store.statements import Statement, placeholders
 
@@ -240,11 +240,8 @@ _NEXT_EVENTS = _WITH_PAYMENT.format(
 _NEXT_EVENTS += " ORDER BY e.rowid, e.id"
 
 
-class SearchIndex:
+class SearchIndex(Reads):
     """The reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def progress(self) -> Progress | None:
         """How far the index is; None where none was begun."""
@@ -299,8 +296,7 @@ class SearchIndex:
     async def hits(self, wanted: Wanted, segments: Sequence[int], limit: int) -> list[Hit]:
         """The newest payments that fit, among those of some segments."""
         sql, values = _query(wanted, segments)
-        rows = await self._engine.rows(f"{sql} ORDER BY p.place DESC LIMIT ?", (*values, limit))
-        return [made_of(Hit, row) for row in rows]
+        return await self._all(Hit, f"{sql} ORDER BY p.place DESC LIMIT ?", (*values, limit))
 
 
 _OF_PAYMENT = "SELECT p.tenant, p.id FROM json_each(?1) t CROSS JOIN payments p WHERE p.tenant = t.value AND p.id = ?2"

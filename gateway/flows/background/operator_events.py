@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from gateway.core.errors import Unavailable
-from gateway.core.ids import time_ordered
-from gateway.drivers.clock import milliseconds
+from gateway.drivers.store.rows import first_id
 from gateway.drivers.store.statements import Statement
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.operator_outbox import rows_of, tenant_of, wake
@@ -103,7 +102,7 @@ async def run(current: Current) -> None:
 async def report_unknown(gw: Gateway, reported: set[str]) -> set[str]:
     """Report the oldest that are not in ``reported``; return all that have been and are unknown still."""
     began = gw.clock.now() - gw.settings.clocks.unknown_outcome
-    found = await gw.store.queues.unknown_before(time_ordered("op", milliseconds(began), 0, 0))
+    found = await gw.store.queues.unknown_before(first_id("op", began))
     new = [one for one in found if one.id not in reported][:REPORTED_AT_ONCE]
     for one in new:
         fields = {"tenant": one.tenant, "account": one.account, "payment_id": one.payment_id}
