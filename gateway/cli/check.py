@@ -10,7 +10,7 @@ import click
 from gateway.cli.exits import BAD_SETTINGS, STORE_UNUSABLE
 from gateway.cli.loading import Configuration, config_option, json_option, load, reading, refuse_to_send
 from gateway.cli.output import print_json
-from gateway.core.errors import SettingsError, StillNeeded, Unavailable
+from gateway.core.errors import SettingsError, Unavailable
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, advice, unusable_hosts
 from gateway.drivers.store.opening import missing_driver, version_of_store
@@ -71,10 +71,7 @@ async def _looked_into(settings: Settings) -> list[str]:
     """Advice on tenants that were moved. Raises ``SettingsError`` and ``Unavailable`` where a start would."""
     async with reading(settings) as store:
         await startup.check(Gateway(settings=settings, store=store, send=refuse_to_send, clock=SystemClock()))
-        await store.read_moves()
-        if problems := await tenant_stores.misplaced(store, settings):
-            raise StillNeeded(problems)
-        moved = tenant_stores.moved(store, settings)
+        moved = await tenant_stores.check(store, settings)
         return [f"tenants.{one}.store: must be {name}, to which the tenant was moved" for one, name in moved.items()]
 
 

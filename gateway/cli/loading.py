@@ -16,6 +16,7 @@ from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, SettingsFiles, load_settings, plugin_names, read_settings
 from gateway.drivers.store.opening import open_stores_to_read
 from gateway.drivers.store.reads import Store
+from gateway.flows import tenant_stores
 
 config_option = click.option(
     "--config",
@@ -88,9 +89,13 @@ def http_url(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Store]:
-    """Open the store to read, beside a running server too. Raises ``Unavailable``."""
+    """Open the store to read, beside a running server too.
+
+    Raises ``Unavailable``, and ``StillNeeded`` where payments of a tenant are in a store that is not read for them.
+    """
     store = await open_stores_to_read(settings)
     try:
+        await tenant_stores.check(store, settings)
         yield store
     finally:
         await store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from gateway.core.errors import StillNeeded
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.reads import Store
 
@@ -22,6 +23,17 @@ async def stores_with_rows(store: Store) -> dict[str, list[str]]:
         for tenant in [one for one, size in held.items() if size > 0 and one not in elsewhere]:
             found[tenant].append(name)
     return found
+
+
+async def check(store: Store, settings: Settings) -> dict[str, str]:
+    """Refuse settings by which payments of a tenant would not be found; return those that were moved (``moved``).
+
+    Raises ``StillNeeded``.
+    """
+    await store.read_moves()
+    if problems := await misplaced(store, settings):
+        raise StillNeeded(problems)
+    return moved(store, settings)
 
 
 async def misplaced(store: Store, settings: Settings) -> list[str]:

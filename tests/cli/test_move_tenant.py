@@ -213,19 +213,33 @@ async def test_a_move_is_given_up(config: Path) -> None:
 
 
 async def test_the_store_of_a_tenant_is_not_taken_away(config: Path) -> None:
-    """Without it a list of the tenant's payments would be empty: a start ends with 2, and check says why."""
+    """Without it a list of the tenant's payments would be empty: a start ends with 2, and so does what only reads."""
     assert (await command(config.parent, "acme", "eu")).exit_code == 0
+    found = json.loads((await asyncio.to_thread(run, "payments", "list", "--json", "--config", config)).stdout)
     settings = yaml.safe_load(text_of(config))
     settings["store"] = settings.pop("stores")["main"]
     del settings["tenants"]["acme"]["store"]
     use(config, yaml.safe_dump(settings))
     with running("serve", "--config", config, lines=0) as process:
         code, errors = process.ended()
-    checked = await asyncio.to_thread(run, "check", "--store", "--config", config)
+    said = errors.splitlines()[-1]
     assert (
-        (code, errors.splitlines()[-1]) == (2, checked.stderr.rstrip()) == (checked.exit_code, checked.stderr.rstrip())
-    )
-    assert "tenant acme: store: must be eu, to which its payments were moved" in errors
+        code,
+        said.endswith("tenant acme: store: must be eu, to which its payments were moved, and stores must have it"),
+    ) == (2, True)
+    (payment,) = found["data"]
+    for words in (
+        ("check", "--store"),
+        ("payments", "list"),
+        ("payments", "show", payment["id"]),
+        ("inbox", "list"),
+        ("inbox", "show", "cb_1"),
+        ("callback", "explain", "cb_1"),
+        ("callback", "sign", "--order", payment["id"], "psp-main"),
+        ("audit", "verify"),
+    ):
+        refused = await asyncio.to_thread(run, *words, "--config", config)
+        assert (refused.exit_code, refused.stdout, refused.stderr.rstrip()) == (2, "", said), words
 
 
 async def test_settings_that_are_behind_are_named(config: Path) -> None:
