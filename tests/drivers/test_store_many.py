@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,20 @@ from msgspec.structs import replace
 from gateway.core import documents
 from gateway.core.errors import TenantMoves, Unavailable
 from gateway.drivers.settings import Settings, load_settings
-from gateway.drivers.store import approvals, claims, databases, many, nodes
+from gateway.drivers.store import approvals, claims, databases, inbox, many, moves, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.many import ManyStores
 from gateway.drivers.store.moves import Move, Step
 from gateway.drivers.store.opening import open_stores
+from gateway.drivers.store.pending_erasures import ask_to_erase
 from gateway.drivers.store.queues import Queue
 from gateway.drivers.store.reads import Store
+from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.statements import NO_TENANT, Statement
 from tests.drivers.test_store_approvals import WAITING
 from tests.drivers.test_store_nodes import node_row
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import create_of, reserving
+from tests.support.factories.store_units import a_callback, create_of, reserving
 from tests.support.shared_engine import shared_database, shared_store
 from tests.support.virtual_clock import VirtualClock
 
@@ -105,6 +108,25 @@ async def test_rows_that_a_move_has_left_are_not_found(store: ManyStores, left: 
     store.tenants.note_moves(left, [Move(tenant="acme", to=to, step=Step.MOVED, at=1)])
     assert await store.open_operations("sending") == [changed]
     assert await store.open_operation("sending", operation.id) == changed
+
+
+async def test_rows_that_a_move_has_left_keep_nobody_out(store: ManyStores) -> None:
+    """Neither from a page for people nor from the next work, nor is any of them due."""
+    main = store.by_name["main"]
+    for number, tenant in enumerate(("globex", "acme"), start=1):
+        payment, due = await paid(main, tenant, number), AT - timedelta(seconds=number)
+        callback = {"tenant": tenant, "account": "main", "callback": a_callback(), "verdict": "pending"}
+        reviewed = Statement("UPDATE payments SET review = 'amount'", ())
+        waiting = [inbox.insert_callback(f"cb_{number}", **callback, next_attempt_at=due), reviewed]  # type: ignore[arg-type]
+        await main.commit(tenant, [*waiting, *ask_to_erase([(tenant, payment)], AT)])
+    left = Move(tenant="acme", to="eu", step=Step.MOVED, at=1)
+    await main.commit(NO_TENANT, [moves.announce(left), moves.bar("acme", AT)])
+    await store.read_moves()
+    one = PageRequest(limit=1)
+    assert [row.payment.tenant for row in await store.reviews(["acme", "globex"], one)] == ["globex"]
+    assert [row.id for row in await store.inbox.due(AT, 1)] == ["cb_1"]
+    assert await store.inbox.next_due() == AT - timedelta(seconds=1)
+    assert [row.key[0] for row in await store.pending_erasures.page(("", ""), 1)] == ["globex"]
 
 
 async def test_a_tenant_that_is_moved_during_a_read(store: ManyStores, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,18 +14,20 @@ from typing import Any
 import pytest
 
 from gateway.drivers.clock import SystemClock, milliseconds
-from gateway.drivers.store import moves
+from gateway.drivers.store import inbox, moves
 from gateway.drivers.store.copying.comparison import contents
 from gateway.drivers.store.copying.tenant import OF_TENANT
+from gateway.drivers.store.inbox import StoredCallback
 from gateway.drivers.store.moves import Move, Moves, Step
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement
 from gateway.flows import claims, move_tenant
+from gateway.flows.background import inbox_retry
 from gateway.flows.background import nodes as background_nodes
 from gateway.web.server import running
 from tests.support import postgresql
 from tests.support.cli import run
-from tests.support.factories.store_units import stored
+from tests.support.factories.store_units import a_callback, stored
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, new_key, psp_body
 
@@ -289,6 +291,29 @@ async def test_nothing_is_begun_that_was_claimed_meanwhile(two: list[GatewayStac
         return dict.fromkeys(identifiers, "due")
 
     assert await claims.take(gw, "check", gw.node.claimant(), "acme", ["pay_1"], read) == []
+
+
+async def test_a_tenant_that_waits_keeps_no_callback_of_another_waiting(
+    two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are due of the one whose move is announced, those of others are retried."""
+    tried: list[str] = []
+
+    async def retry(_: object, row: StoredCallback) -> None:
+        tried.append(row.tenant)
+
+    monkeypatch.setattr(inbox_retry, "retry", retry)
+    monkeypatch.setattr(inbox_retry, "BATCH_SIZE", 1)
+    gw, main = two[0].gateway, two[0].gateway.store.parts[0]
+    await main.commit(NO_TENANT, [moves.announce(Move(tenant="acme", to="eu", at=1))])
+    for one in two:
+        await one.gateway.node.renew("", one.url)
+    for number, tenant in enumerate(("acme", "globex")):
+        due = gw.clock.now() - timedelta(minutes=2 - number)
+        row = {"tenant": tenant, "account": "main", "callback": a_callback(), "verdict": "pending"}
+        await main.commit(tenant, [inbox.insert_callback("cb_1", **row, next_attempt_at=due)])  # type: ignore[arg-type]
+    await inbox_retry.retry_due(gw)
+    assert {*tried} == {"globex"}
 
 
 async def test_a_start_does_not_wait_for_the_end_of_a_move(two: list[GatewayStack]) -> None:

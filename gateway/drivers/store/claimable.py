@@ -12,13 +12,13 @@ from datetime import datetime
 
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.claims import Claimant, free
-from gateway.drivers.store.deliveries import DELIVERY, DISABLED, IN_ORDER, DeliveryRow, delivery, other_than
+from gateway.drivers.store.deliveries import DELIVERY, DISABLED, IN_ORDER, DeliveryRow, delivery
 from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.inbox import WHOLE, StoredCallback, stored
-from gateway.drivers.store.moves import BARRED
+from gateway.drivers.store.moves import NOT_BARRED
 from gateway.drivers.store.rows import from_milliseconds, made_of
 from gateway.drivers.store.schedule import ScheduledCheck
-from gateway.drivers.store.statements import placeholders
+from gateway.drivers.store.statements import none_of, placeholders
 
 NEVER = 2**63 - 1
 """Milliseconds after which nothing is due."""
@@ -34,7 +34,7 @@ class Claimable(Reads):
         is_free, values = free("webhook", by, "d.tenant", "d.delivery_id")
         rows = await self._engine.rows(
             f"SELECT d.delivery_id, d.next_attempt_at FROM events d WHERE {IN_ORDER}"  # noqa: S608  # our own words
-            f"{other_than(under_way)} AND NOT EXISTS ({DISABLED}) AND {is_free}"
+            f"{none_of('d.delivery_id', under_way)} AND NOT EXISTS ({DISABLED}) AND {is_free}"
             " ORDER BY d.next_attempt_at LIMIT ?",
             (tenant, *under_way, tenant, endpoint, *values, limit),
         )
@@ -78,17 +78,14 @@ class Claimable(Reads):
         row = await self._engine.row(sql, (tenant, payment_id))
         return None if row is None else from_milliseconds(row[0])
 
-    async def callbacks(self, limit: int, by: Claimant) -> list[tuple[str, str]]:
-        """(tenant, id) of pending callbacks whose next try is due, the longest due first.
-
-        None of a tenant that is being moved, or was: many of these would keep others out.
-        """
+    async def callbacks(self, limit: int, by: Claimant, *, without: Collection[str] = ()) -> list[tuple[str, str]]:
+        """(tenant, id) of pending callbacks whose next try is due, as ``Inbox.due``."""
         is_free, values = free("callback", by, "i.tenant", "i.id")
         rows = await self._engine.rows(
             "SELECT i.tenant, i.id FROM inbox i WHERE i.verdict = 'pending' AND i.next_attempt_at <= ?"  # noqa: S608  # our own words
-            f" AND {is_free} AND NOT EXISTS (SELECT 1 FROM moments m WHERE m.name = '{BARRED}' || i.tenant)"
+            f"{none_of('i.tenant', without)} AND {is_free} AND {NOT_BARRED}"
             " ORDER BY i.next_attempt_at LIMIT ?",
-            (milliseconds(by.at), *values, limit),
+            (milliseconds(by.at), *without, *values, limit),
         )
         return [(tenant, identifier) for tenant, identifier in rows]
 

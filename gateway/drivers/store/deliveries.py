@@ -17,7 +17,7 @@ import msgspec
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Reads
 from gateway.drivers.store.rows import PageRequest, first_id, made_of, members, where
-from gateway.drivers.store.statements import Statement, placeholders
+from gateway.drivers.store.statements import Statement, none_of, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of
 
 STATUSES = ("pending", "delivered", "dead")
@@ -203,7 +203,7 @@ class Deliveries(Reads):
         """
         rows = await self._engine.rows(
             f"{DELIVERY} d WHERE {IN_ORDER}"  # our own words
-            f"{other_than(under_way)} AND NOT EXISTS ({DISABLED})"
+            f"{none_of('d.delivery_id', under_way)} AND NOT EXISTS ({DISABLED})"
             " ORDER BY d.next_attempt_at LIMIT ?",
             (tenant, *under_way, tenant, endpoint, limit),
         )
@@ -316,11 +316,6 @@ def _log(row: DeliveryRow) -> str:
 def _listed(row: tuple[Any, ...]) -> ListedDelivery:
     named = members(ListedDelivery, row)
     return ListedDelivery(**{**named, "attempts": msgspec.Raw(named["attempts"])})
-
-
-def other_than(ids: Collection[str]) -> str:
-    """A condition that leaves these webhooks out, if any."""
-    return f" AND d.delivery_id NOT IN ({placeholders(ids)})" if ids else ""
 
 
 def delivery(row: tuple[Any, ...]) -> DeliveryRow:

@@ -6,7 +6,7 @@ its effect failed for a reason of the gateway's own: it is applied later). An ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,9 @@ from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Reads
+from gateway.drivers.store.moves import NOT_BARRED
 from gateway.drivers.store.rows import PageRequest, columns, first_id, members, optional_from_milliseconds, where
-from gateway.drivers.store.statements import Statement, placeholders
+from gateway.drivers.store.statements import Statement, none_of, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
 VERDICTS = ("recorded", "repeated", "refused", "pending")
@@ -308,11 +309,15 @@ class Inbox(Reads):
         )
         return [identifier for (identifier,) in rows]
 
-    async def due(self, now: datetime, limit: int) -> list[StoredCallback]:
-        """Pending callbacks whose next try is due, of all tenants, the longest due first."""
+    async def due(self, now: datetime, limit: int, *, without: Collection[str] = ()) -> list[StoredCallback]:
+        """Pending callbacks whose next try is due, the longest due first.
+
+        None of these tenants, nor of one that is being moved, or was: many of these would keep others out.
+        """
         rows = await self._engine.rows(
-            f"{WHOLE} WHERE verdict = 'pending' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?",
-            (milliseconds(now), limit),
+            f"{WHOLE} WHERE verdict = 'pending' AND next_attempt_at <= ?{none_of('tenant', without)} AND {NOT_BARRED}"
+            " ORDER BY next_attempt_at LIMIT ?",
+            (milliseconds(now), *without, limit),
         )
         return [stored(row) for row in rows]
 
@@ -331,8 +336,9 @@ class Inbox(Reads):
         return [(identifier, size) for identifier, size in rows]
 
     async def next_due(self) -> datetime | None:
-        """When the next try of a pending callback is due; None while nothing is pending."""
-        rows = await self._engine.rows("SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending'", ())
+        """When the next try of a pending callback is due, as ``due`` finds it; None while nothing is pending."""
+        sql = f"SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending' AND {NOT_BARRED}"  # noqa: S608  # our own words
+        rows = await self._engine.rows(sql, ())
         return optional_from_milliseconds(rows[0][0])
 
 

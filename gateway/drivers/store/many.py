@@ -16,6 +16,8 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
+from msgspec.structs import replace
+
 from gateway.core.errors import TenantMoves, Unavailable
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.approvals import Approvals
@@ -33,6 +35,7 @@ from gateway.drivers.store.personal_data import PersonalData
 from gateway.drivers.store.queues import OpenOperations, Queue, Queues
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.refused_requests import RefusedRequests
+from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.tenant_map import TenantMap
@@ -231,17 +234,17 @@ class ManyStores(Store):
     async def prove_writable(self, at: datetime, tenant: str | None = None) -> None:
         """Prove it of a tenant's store; of no tenant's: that one of them takes writes."""
         if tenant is None:
-            await self._ask(lambda part: part.prove_writable(at), needs_all=False)
+            await self._ask(lambda _, part: part.prove_writable(at), needs_all=False)
         else:
             await self.of(tenant).prove_writable(at)
 
     async def keeps_last_units(self) -> bool:
         """Whether all of them have what was written last."""
-        return all(await self._ask(lambda part: part.keeps_last_units(), needs_all=True))
+        return all(await self._ask(lambda _, part: part.keeps_last_units(), needs_all=True))
 
     async def empty_log(self) -> bool:
         """Empty the log of each."""
-        return all(await self._ask(lambda part: part.empty_log(), needs_all=True))
+        return all(await self._ask(lambda _, part: part.empty_log(), needs_all=True))
 
     async def close(self) -> None:
         """Close all of them, also where one cannot be closed."""
@@ -269,7 +272,7 @@ class ManyStores(Store):
         async def of_stores(*args: Any, **named: Any) -> Any:
             needs_all = key in OF_ALL
             merge = OF_ALL[key] if needs_all else OF_THOSE_THAT_ANSWER[key]
-            return merge(await self._ask(lambda part: read(part, *args, **named), needs_all=needs_all), *args)
+            return merge(await self._ask(partial(self._whole, read, args, named), needs_all=needs_all), *args)
 
         if key == OF_ALL_BY_TIME:
             return partial(newest_acts, self.parts)
@@ -282,6 +285,20 @@ class ManyStores(Store):
             raise TypeError(f"{key} must be in one of the tables of {__name__}: how is it read from several stores?")
         return of_stores
 
+    async def _whole(
+        self, read: Callable[..., Awaitable[Any]], args: Answers, named: Mapping[str, Any], name: str, part: Store
+    ) -> Any:
+        """The answer of one store; a page that is full of rows that do not count is read again, twice as long."""
+        asked = args
+        while True:
+            found = await read(part, *asked, **named)
+            counted = self._that_count(name, found)
+            match asked:
+                case *before, PageRequest(limit=limit) as last if len(found) == limit and len(counted) < args[-1].limit:
+                    asked = (*before, replace(last, limit=2 * limit))
+                case _:
+                    return counted
+
     def _that_count(self, name: str, answer: Any) -> Any:
         """What a store answered, without rows of tenants that are in another; a number still includes them."""
         if not self.tenants.moves_under_way():
@@ -291,13 +308,9 @@ class ManyStores(Store):
         counts = [row for row in answer if not self.tenants.is_elsewhere(name, _owner_of(row))]
         return {key: answer[key] for key in counts} if isinstance(answer, dict) else counts
 
-    async def _ask(self, ask: Callable[[Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
+    async def _ask(self, ask: Callable[[str, Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
         """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
-
-        async def answered(name: str, part: Store) -> Any:
-            return self._that_count(name, await ask(part))
-
-        found, problems = await ask_each(self._by_name, answered)
+        found, problems = await ask_each(self._by_name, ask)
         self.down = (*problems,)
         if problems and (needs_all or not found):
             raise unanswered(problems)

@@ -24,6 +24,9 @@ from gateway.drivers.store.statements import NO_TENANT, Statement
 BARRED = "barred "
 """Prefix of the timestamp since which a store refuses units of a tenant, whose name follows."""
 
+NOT_BARRED = f"NOT EXISTS (SELECT 1 FROM moments barred WHERE barred.name = '{BARRED}' || tenant)"  # noqa: S608  # above
+"""A condition on rows: their tenant is not being moved, nor are these what is left of one that was."""
+
 MOVE = "move "
 """Prefix of the timestamp since which a tenant is being moved away; a ``Move`` as JSON follows."""
 

@@ -15,6 +15,7 @@ from gateway.core.errors import Unavailable
 from gateway.drivers.clock import optional_milliseconds
 from gateway.drivers.settings import StoreTarget
 from gateway.drivers.store.engine import Reads
+from gateway.drivers.store.moves import NOT_BARRED
 from gateway.drivers.store.rows import first_id
 from gateway.drivers.store.statements import Statement
 from gateway.drivers.store.store_files import ERASED, open_private, resolved_path
@@ -75,10 +76,10 @@ class PendingErasures(Reads):
         return [identifier for (identifier,) in rows]
 
     async def page(self, after: PaymentKey, limit: int) -> list[PendingErasure]:
-        """The next payments that are to be erased, by tenant and id."""
+        """The next payments that are to be erased, by tenant and id; none of a tenant that is being moved, or was."""
         rows = await self._engine.rows(
-            "SELECT tenant, payment_id, asked_at FROM pending_erasures WHERE (tenant, payment_id) > (?, ?)"
-            " ORDER BY tenant, payment_id LIMIT ?",
+            "SELECT tenant, payment_id, asked_at FROM pending_erasures WHERE (tenant, payment_id) > (?, ?)"  # noqa: S608  # our own words
+            f" AND {NOT_BARRED} ORDER BY tenant, payment_id LIMIT ?",
             (*after, limit),
         )
         return [PendingErasure(tenant, payment_id, asked_at is not None) for tenant, payment_id, asked_at in rows]

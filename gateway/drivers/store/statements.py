@@ -50,6 +50,11 @@ def placeholders(values: Collection[str]) -> str:
     return ", ".join("?" for _ in values) or "NULL"
 
 
+def none_of(column: str, values: Collection[str]) -> str:
+    """A further condition that leaves rows with these values out, if any."""
+    return f" AND {column} NOT IN ({placeholders(values)})" if values else ""
+
+
 def _review(payment: Payment) -> str | None:
     return None if payment.review is None else payment.review.reason
 

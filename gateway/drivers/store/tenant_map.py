@@ -59,6 +59,10 @@ class TenantMap:
         move = self._moves.get(self.store_of(tenant), {}).get(tenant)
         return None if move is None or move.is_over else move
 
+    def waiting(self) -> set[str]:
+        """The tenants that wait for a move."""
+        return {one.tenant for _, one in self.moves_under_way() if self.unfinished_move(one.tenant) is not None}
+
     def refuse_moving(self, tenant: str) -> None:
         """Refuse to begin something for a tenant that is being moved. Raises ``TenantMoves``."""
         if (move := self.unfinished_move(tenant)) is not None:

@@ -6,7 +6,7 @@ time (``clocks.reconcile``, the last value repeats) and holds back no other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from functools import partial
 
@@ -64,27 +64,32 @@ async def retry_due(gw: Gateway) -> int:
 
     Raises ``Unavailable`` after all where the store of a tenant failed: its further callbacks wait, others' do not.
     """
-    count = 0
+    count, known = 0, -1
     failed: dict[str, Unavailable] = {}
-    for tenant, attempt in await _due(gw):
-        if tenant in failed:
-            continue
-        try:
-            count += await attempt()
-        except Unavailable as problem:
-            failed[tenant] = problem
+    while len(failed) > known:  # behind what a tenant that failed has due there may be others'
+        known = len(failed)
+        for tenant, attempt in await _due(gw, failed):
+            if tenant in failed:
+                continue
+            try:
+                count += await attempt()
+            except Unavailable as problem:
+                failed[tenant] = problem
     if failed:
         raise next(iter(failed.values()))
     return count
 
 
-async def _due(gw: Gateway) -> list[tuple[str, Callable[[], Awaitable[int]]]]:
-    """The callbacks that are due: whose each is, and what retries it, and counts it where it could be had."""
+async def _due(gw: Gateway, failed: Collection[str]) -> list[tuple[str, Callable[[], Awaitable[int]]]]:
+    """The callbacks that are due, but for those of tenants that fail or, on a shared store, wait for a move.
+
+    Whose each is, and what retries it, and counts it where it could be had.
+    """
     if gw.node.is_shared:
         by = gw.node.claimant()
-        wanted = await gw.store.claimable.callbacks(BATCH_SIZE, by)
+        wanted = await gw.store.claimable.callbacks(BATCH_SIZE, by, without={*failed, *gw.store.tenants.waiting()})
         return [(tenant, partial(_retry_claimed, gw, by, tenant, identifier)) for tenant, identifier in wanted]
-    rows = await gw.store.inbox.due(gw.clock.now(), BATCH_SIZE)
+    rows = await gw.store.inbox.due(gw.clock.now(), BATCH_SIZE, without=failed)
     return [(row.tenant, partial(_retry_own, gw, row)) for row in rows]
 
 

@@ -129,8 +129,9 @@ async def test_a_row_that_cannot_be_read_holds_nobody_back(slow: Slow) -> None:
     assert await state_of(slow.stack, fine) == "captured"
 
 
-async def test_a_tenant_whose_store_fails_holds_back_no_other(slow: Slow) -> None:
-    """What cannot even be postponed is tried again later; that of another tenant behind it is applied now."""
+async def test_a_tenant_whose_store_fails_holds_back_no_other(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot even be postponed is tried again later; that of another tenant is applied now, however far behind."""
+    monkeypatch.setattr(inbox_retry, "BATCH_SIZE", 1)
     stack = slow.stack
     await balked(stack, await new_payment(stack))
     payment = (await stack.create(psp_body(), tenant="globex")).json
