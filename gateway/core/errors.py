@@ -187,7 +187,7 @@ class LowDisk(Unavailable):
 
 
 class TenantMoves(Unavailable):
-    """A tenant is on its way to another store: nothing of it is begun until it is there."""
+    """A tenant is being moved to another store: nothing is begun for it until it is there."""
 
 
 class ShuttingDown(Unavailable):

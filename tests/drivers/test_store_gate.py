@@ -36,7 +36,7 @@ class Database:
     def __init__(self) -> None:
         self.gate, self.server, self.sent = Gate(), "7/1", list[str]()
         self.pool = Pool(self.connect, 1)
-        self.gate.on_hold = self.pool.put_off
+        self.gate.on_hold = self.pool.cancel_waiting
         self.commits = Commits(self.pool, Measures(), self.gate)
 
     async def connect(self) -> Connection:

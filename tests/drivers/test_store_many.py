@@ -63,7 +63,7 @@ async def paid(store: Store, tenant: str, number: int) -> str:
 
 def test_every_read_has_its_place() -> None:
     """A read that names no tenant is in exactly one of the tables."""
-    named = [*many.OF_ALL, *many.OF_THOSE_THAT_ANSWER, *many.OF_EACH, many.OF_ALL_BY_TIME]
+    named = [*many.FROM_ALL, *many.FROM_AVAILABLE, *many.FROM_ONE, many.MERGED_BY_TIME]
     reads, of_a_tenant = set(), set()
     for group, kind in {"": Store, **many.GROUPS}.items():
         for name in many.reads_of(kind):

@@ -116,7 +116,7 @@ async def test_what_was_undone_for_others_is_begun_anew(state: str) -> None:
 async def test_not_for_ever() -> None:
     """A unit that loses every time is given up, and nothing of it was written."""
     pool = Scripted(*[refused("40001")] * commits.MAX_TRIES)
-    with pytest.raises(Unavailable, match="in the way"):
+    with pytest.raises(Unavailable, match="conflicts with other writers"):
         await Commits(pool, Measures()).commit("acme", UNIT)
     assert len(pool.sent) == commits.MAX_TRIES
 
@@ -210,7 +210,7 @@ async def test_a_store_that_closes_waits_for_who_is_in_doubt() -> None:
 
 async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """No caller waits for ever."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
     pool = Scripted(CUT, *[NothingSent("down")] * 10_000)
     written = Commits(pool, Measures())
     caller = asyncio.ensure_future(written.commit("acme", UNIT))
@@ -223,7 +223,7 @@ async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.Mon
 
 async def test_a_process_that_ends_tells_who_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was begun ends before the store is closed: the next start finds what became of the unit."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
     gate = Gate()
     caller = asyncio.ensure_future(Commits(Away(), Measures(), gate).commit("acme", UNIT))
     for _ in range(100):
@@ -296,7 +296,7 @@ async def test_who_answers_a_request_does_not_wait_for_what_is_in_doubt(
     monkeypatch: pytest.MonkeyPatch, answers: list[Outcome | NothingSent], outcome: type[object]
 ) -> None:
     """It is told after a while, and what follows goes on as soon as it is known what became of the unit."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
     pool = Held(*answers)
     doubt = await asyncio.create_task(answer_request(pool))
     assert not doubt.decided.done()
@@ -307,7 +307,7 @@ async def test_who_answers_a_request_does_not_wait_for_what_is_in_doubt(
 
 async def test_what_is_known_in_time_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request is answered as if nothing had happened."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 60.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 60.0)
 
     async def answered() -> None:
         answering.set(asyncio.current_task())
@@ -318,7 +318,7 @@ async def test_what_is_known_in_time_is_no_doubt(monkeypatch: pytest.MonkeyPatch
 
 async def test_work_that_a_request_has_begun_waits_for_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     """An outcome that is to be stored is stored once; where the request waits for that, it is told after a while."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
     answering.set(asyncio.current_task())
     stuck.set(asyncio.Event())
     pool = Held(COMMITTED)
@@ -333,7 +333,7 @@ async def test_work_that_a_request_has_begun_waits_for_its_unit(monkeypatch: pyt
 
 async def test_a_request_is_told_nothing_of_what_is_known_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time is over when the unit was found to be written."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.01)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.01)
     stuck.set(asyncio.Event())
     await Commits(Scripted(CUT, COMMITTED), Measures()).commit("acme", UNIT)
     asyncio.get_running_loop().call_later(0.01, (later := asyncio.Event()).set)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.store.postgresql.connection import Command, Connection, Ended, Lost, Outcome, Refused
-from gateway.drivers.store.postgresql.pool import OF_ONE_TENANT, NothingSent, Pool
+from gateway.drivers.store.postgresql.pool import MAX_CONNECTIONS_PER_TENANT, NothingSent, Pool
 
 QUERY = Command("SELECT 1", ())
 
@@ -168,7 +168,7 @@ class Units:
         self.pool, self.server = Pool(server.connect, 1), server
         self.outcomes: dict[str, Outcome | NothingSent] = {}
         self.written: list[int] = []
-        self.pool.when_written = self.written.append
+        self.pool.on_written = self.written.append
         self.begin("held", "", "held")
 
     def begin(self, name: str, tenant: str | None, *statements: str, is_alone: bool = False) -> None:
@@ -213,7 +213,7 @@ async def test_units_of_a_tenant_that_wait_go_together(units: Units) -> None:
 
 async def test_not_all_that_wait_go_together(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
     """A transaction stays short; they keep their order."""
-    monkeypatch.setattr("gateway.drivers.store.postgresql.pool.TOGETHER", 2)
+    monkeypatch.setattr("gateway.drivers.store.postgresql.pool.MAX_UNITS_PER_TRANSACTION", 2)
     for number in range(3):
         units.begin(f"a{number}", "a", f"a{number}")
     for _ in range(3):
@@ -259,7 +259,7 @@ async def test_units_of_tenants_can_be_put_off(units: Units) -> None:
     units.begin("own", "", "own")
     units.answer([])
     units.answer(Refused(0, "GW001", "no"))
-    units.pool.put_off()
+    units.pool.cancel_waiting()
     assert [type(units.outcomes.get(name)) for name in ("a1", "a2", "a3")] == [type(None), NothingSent, NothingSent]
     units.answer(["1"])
     assert units.sent[1:] == [["a1"], ["own"]]
@@ -270,7 +270,7 @@ async def test_units_that_are_refused_after_others_were_put_off_are_not_sent_aga
     for name in ("a1", "a2"):
         units.begin(name, "a", name)
     units.answer([])
-    units.pool.put_off()
+    units.pool.cancel_waiting()
     units.answer(Refused(0, "GW001", "no"))
     assert [type(units.outcomes[name]) for name in ("a1", "a2")] == [NothingSent, NothingSent]
     assert units.sent == [["a1", "a2"]]
@@ -278,7 +278,7 @@ async def test_units_that_are_refused_after_others_were_put_off_are_not_sent_aga
 
 async def test_a_tenant_has_some_of_the_connections(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes beyond them waits, and goes together as soon as one is free or lost; others are not held up."""
-    monkeypatch.setattr("gateway.drivers.store.postgresql.pool.OF_ONE_TENANT", 2)
+    monkeypatch.setattr("gateway.drivers.store.postgresql.pool.MAX_CONNECTIONS_PER_TENANT", 2)
     pool, outcomes = Pool(server.connect, 5), list[Outcome | NothingSent]()
     for name, tenant in (("a1", "a"), ("a2", "a"), ("a3", "a"), ("a4", "a"), ("b1", "b"), ("own", ""), ("read", None)):
         pool.begin(unit(name), outcomes.append, tenant=tenant)
@@ -298,12 +298,12 @@ async def test_who_must_wait_does_not_look_at_those_before(server: Server) -> No
     looks: list[object] = []
 
     class Watched(Pool):
-        def _may_go(self, one: Any) -> bool:
+        def _may_send(self, one: Any) -> bool:
             looks.append(one)
-            return super()._may_go(one)
+            return super()._may_send(one)
 
     pool, outcomes = Watched(server.connect, 5), list[Outcome | NothingSent]()
-    for _ in range(OF_ONE_TENANT):
+    for _ in range(MAX_CONNECTIONS_PER_TENANT):
         pool.begin(unit("a"), outcomes.append, tenant="a")
         await turns()
     looks.clear()

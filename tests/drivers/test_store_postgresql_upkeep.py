@@ -11,7 +11,7 @@ import pytest
 from psycopg.pq.abc import PGresult
 
 from gateway.drivers.store.postgresql import upkeep
-from gateway.drivers.store.postgresql.commits import mark_at
+from gateway.drivers.store.postgresql.commits import mark_prefix
 from gateway.drivers.store.postgresql.connection import Command, Lost, Refused
 from gateway.drivers.store.postgresql.engine import PostgresqlEngine, open_postgresql
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
@@ -34,7 +34,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 def beside(database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection of another process, to a database with marks."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        rows = [(tenant, f"{mark_at(NOW - age)}{number}") for number, (tenant, age) in enumerate(MARKS)]
+        rows = [(tenant, f"{mark_prefix(NOW - age)}{number}") for number, (tenant, age) in enumerate(MARKS)]
         connection.cursor().executemany("INSERT INTO units (tenant, id) VALUES (%s, %s)", rows)
         yield connection
 
@@ -76,7 +76,7 @@ def test_marks_are_found_without_reading_all(beside: psycopg.Connection[Any]) ->
     """There are millions an hour."""
     beside.execute("INSERT INTO units (tenant, id) SELECT 'acme', 'x' || n FROM generate_series(1, 20000) n")
     with psycopg.RawCursor(beside) as cursor:
-        cursor.execute(f"EXPLAIN {upkeep._FORGET_MARKS}".encode(), (upkeep.MARKS_LOCK, mark_at(NOW), 3))
+        cursor.execute(f"EXPLAIN {upkeep._FORGET_MARKS}".encode(), (upkeep.MARKS_LOCK, mark_prefix(NOW), 3))
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Seq Scan on units" not in plan, plan
     assert "Sort" not in plan, plan

@@ -47,10 +47,10 @@ SHARED_STORE_FAULTS = (
         "begin a unit in doubt anew at once",
         "postgresql",
         "gateway/drivers/store/postgresql/commits.py",
-        '            task = asyncio.create_task(self._find_out(one), name="unit in doubt")\n'
+        '            task = asyncio.create_task(self._resolve_doubt(one), name="unit in doubt")\n'
         "            self._doubts.add(task)\n"
         "            task.add_done_callback(self._doubts.discard)\n",
-        "            self._begin_anew(one)\n",
+        "            self._retry(one)\n",
     ),
     simple(
         "begin a unit anew under its old mark",

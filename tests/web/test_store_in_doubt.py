@@ -194,7 +194,7 @@ async def test_a_lost_connection_keeps_no_caller_waiting(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is lost while the create waits for a lock: 503 at once, and when the lock is free the create is made."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
     body, key = psp_body(), "key-00000001"  # which is held
 
     def change(settings: dict[str, Any]) -> None:
@@ -216,7 +216,7 @@ async def test_a_stop_does_not_wait_for_what_is_in_doubt(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is gone: whoever waits for an outcome to be stored is told, and the next start finds it out."""
-    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
 
     def change(settings: dict[str, Any]) -> None:
         settings["store"] = {"url": database_url}

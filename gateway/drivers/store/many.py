@@ -1,7 +1,7 @@
-"""Several databases as one store. A tenant's rows are in one of them; what is read over all tenants is read in all.
+"""Several databases as one ``Store``: reads about one tenant go to its database, reads about all tenants to all.
 
-Imported only where the settings name several stores. Each has an audit trail, a search index, operators' webhooks and
-approvals of its own for what concerns its tenants; what concerns none is in the first.
+Imported only where the settings name several stores. Each store has an audit trail, a search index, operators'
+webhooks and approvals of its own for its tenants; rows that concern no tenant are in the first store.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from gateway.drivers.store.tenant_map import TenantMap
 
 Answers = Sequence[Any]
 Merge = Callable[..., Any]
-"""(what each store answered, the arguments of the question) -> the answer."""
+"""Makes one answer: (the stores' answers, the arguments of the read) -> the answer."""
 
 
 def _owner_of(row: Any) -> str:
-    """The tenant of a row, or of a key, that a store was asked for."""
+    """The tenant of a row, or of a key, in a store's answer."""
     if isinstance(row, str):
         return row
     return str(row[0] if isinstance(row, tuple) else getattr(getattr(row, "payment", row), "tenant", ""))
@@ -73,7 +73,7 @@ def _greatest(found: Answers, *_: object) -> Any:
 
 
 def _first(found: Answers, *_: object) -> Any:
-    """Of what only one store has. A pair of nothing is nothing too."""
+    """The answer of the one store that has it. A pair of None counts as no answer."""
     return next((one for one in found if one not in (None, (None, None))), found[0])
 
 
@@ -101,7 +101,7 @@ def _reviews(found: Answers, *_: object) -> tuple[int, str | None]:
     return sum(count for count, _ in found), _least([oldest for _, oldest in found])
 
 
-OF_THOSE_THAT_ANSWER: Mapping[str, Merge] = {
+FROM_AVAILABLE: Mapping[str, Merge] = {
     "due_checks": _earliest("due_at"),
     "next_check_due": _least,
     "stored_bytes": _all_keys,
@@ -124,9 +124,9 @@ OF_THOSE_THAT_ANSWER: Mapping[str, Merge] = {
     "metadata.database_bytes": _sum,
     "pending_erasures.page": lambda found, _, limit: nsmallest(limit, _joined(found)),
 }
-"""What the workers and the status read of all stores: one that is down stops only its own tenants."""
+"""Reads of workers and the status, made from all stores that answer: a store that is down stops only its tenants."""
 
-OF_ALL: Mapping[str, Merge] = {
+FROM_ALL: Mapping[str, Merge] = {
     "accounts_in_use": _joined,
     "reviews": _newest("payment.id"),
     "silent": _newest("payment.id"),
@@ -142,12 +142,12 @@ OF_ALL: Mapping[str, Merge] = {
     "refused_requests.find": _joined,
     "search.payments_of": _joined,
 }
-"""What people ask of all stores: without one of them the answer would be wrong, so it is refused."""
+"""Reads for people, made from all stores: without one of them the answer would be wrong, so the read is refused."""
 
-_NOT_OF_EACH = ("events_of", "payments_of")
-"""Of the search index what is read of a tenant, or of all stores."""
+_NOT_FROM_ONE = ("events_of", "payments_of")
+"""Reads of the search index that are made from the tenant's store, or from all."""
 
-OF_EACH = frozenset(
+FROM_ONE = frozenset(
     {
         "inbox.has_any",
         "approvals.has_overdue",
@@ -165,13 +165,13 @@ OF_EACH = frozenset(
         "audit.head",
         "audit.after",
         *(f"moves.{name}" for name in vars(Moves) if not name.startswith("_") and name != "under_way"),
-        *(f"search.{name}" for name in {*vars(SearchIndex)} - {*_NOT_OF_EACH} if not name.startswith("_")),
+        *(f"search.{name}" for name in {*vars(SearchIndex)} - {*_NOT_FROM_ONE} if not name.startswith("_")),
     }
 )
-"""What is asked of one store at a time (``parts``): here of the first."""
+"""Reads that callers make from each store by itself (``parts``). Asked of the whole, they are made from the first."""
 
-OF_ALL_BY_TIME = "audit.newest"
-"""Lists of rows that each store numbers by itself (``many_audit.py``)."""
+MERGED_BY_TIME = "audit.newest"
+"""The read whose rows each store numbers by itself, so that they are merged by time (``many_audit.py``)."""
 
 GROUPS: Mapping[str, type] = {
     "claimable": Claimable,
@@ -196,7 +196,7 @@ def reads_of(kind: type) -> list[str]:
 
 
 class ManyStores(Store):
-    """Stores by name, the one of the gateway's own rows first."""
+    """Stores by name. The first has the rows that concern no tenant."""
 
     def __init__(self, by_name: Mapping[str, Store], settings: Settings) -> None:
         self._by_name = by_name
@@ -204,9 +204,9 @@ class ManyStores(Store):
         self.is_shared = self._home.is_shared
         self.tenants = TenantMap([*by_name], settings)
         for name in {*reads_of(Store)} - {"prove_writable"}:
-            setattr(self, name, self._reading("", name, Store))
+            setattr(self, name, self._read_method("", name, Store))
         for group, kind in GROUPS.items():
-            reads = {name: self._reading(group, name, kind) for name in reads_of(kind)}
+            reads = {name: self._read_method(group, name, kind) for name in reads_of(kind)}
             setattr(self, group, SimpleNamespace(**reads))
 
     @property
@@ -232,14 +232,14 @@ class ManyStores(Store):
         return await self.of(tenant).claim(tenant, statement)
 
     async def prove_writable(self, at: datetime, tenant: str | None = None) -> None:
-        """Prove it of a tenant's store; of no tenant's: that one of them takes writes."""
+        """Prove that a tenant's store can be written; without a tenant, that at least one store can."""
         if tenant is None:
             await self._ask(lambda _, part: part.prove_writable(at), needs_all=False)
         else:
             await self.of(tenant).prove_writable(at)
 
     async def keeps_last_units(self) -> bool:
-        """Whether all of them have what was written last."""
+        """Whether all of them still have the units that this process wrote last."""
         return all(await self._ask(lambda _, part: part.keeps_last_units(), needs_all=True))
 
     async def empty_log(self) -> bool:
@@ -252,8 +252,8 @@ class ManyStores(Store):
             if problem is not None:
                 raise problem
 
-    def _reading(self, group: str, name: str, kind: type) -> Callable[..., Awaitable[Any]]:
-        """How one of the reads is made: in the store of the tenant it is about, in all, or in the first."""
+    def _read_method(self, group: str, name: str, kind: type) -> Callable[..., Awaitable[Any]]:
+        """Return the method for one read: from the store of its tenant, from all stores, or from the first."""
         key = f"{group}.{name}".lstrip(".")
 
         def read(part: Store, *args: Any, **named: Any) -> Awaitable[Any]:
@@ -264,43 +264,43 @@ class ManyStores(Store):
             tenant = getattr(owner, "tenant", owner)
             name = self.tenants.store_of(tenant)
             answer = await read(self._opened(name), owner, *args, **named)
-            # Asked afterwards: the tenant may have been moved, and its rows deleted here, during the read.
+            # Checked after the read: during it the tenant may have been moved, and its rows here deleted.
             if not self.tenants.is_current(name) or self.tenants.store_of(tenant) != name:
-                raise TenantMoves("it is not known any more which tenants are in this store")
+                raise TenantMoves(f"tenant {tenant} may have left the store {name} during the read")
             return answer
 
         async def of_stores(*args: Any, **named: Any) -> Any:
-            needs_all = key in OF_ALL
-            merge = OF_ALL[key] if needs_all else OF_THOSE_THAT_ANSWER[key]
-            return merge(await self._ask(partial(self._whole, read, args, named), needs_all=needs_all), *args)
+            needs_all = key in FROM_ALL
+            merge = FROM_ALL[key] if needs_all else FROM_AVAILABLE[key]
+            return merge(await self._ask(partial(self._read_full_page, read, args, named), needs_all=needs_all), *args)
 
-        if key == OF_ALL_BY_TIME:
+        if key == MERGED_BY_TIME:
             return partial(newest_acts, self.parts)
         about = [*signature(getattr(kind, name)).parameters][1:2]
         if about in (["tenant"], ["payment"]):
             return of_tenant
-        if key in OF_EACH:
+        if key in FROM_ONE:
             return partial(read, self._home)
-        if key not in OF_ALL and key not in OF_THOSE_THAT_ANSWER:
+        if key not in FROM_ALL and key not in FROM_AVAILABLE:
             raise TypeError(f"{key} must be in one of the tables of {__name__}: how is it read from several stores?")
         return of_stores
 
-    async def _whole(
+    async def _read_full_page(
         self, read: Callable[..., Awaitable[Any]], args: Answers, named: Mapping[str, Any], name: str, part: Store
     ) -> Any:
-        """The answer of one store; a page that is full of rows that do not count is read again, twice as long."""
+        """The answer of one store. A full page with rows of moved tenants is read again with twice the limit."""
         asked = args
         while True:
             found = await read(part, *asked, **named)
-            counted = self._that_count(name, found)
+            counted = self._without_moved(name, found)
             match asked:
                 case *before, PageRequest(limit=limit) as last if len(found) == limit and len(counted) < args[-1].limit:
                     asked = (*before, replace(last, limit=2 * limit))
                 case _:
                     return counted
 
-    def _that_count(self, name: str, answer: Any) -> Any:
-        """What a store answered, without rows of tenants that are in another; a number still includes them."""
+    def _without_moved(self, name: str, answer: Any) -> Any:
+        """A store's answer without the rows of tenants that have moved to another one. Counts still include them."""
         if not self.tenants.moves_under_way():
             return answer
         if not isinstance(answer, (list, dict)):
@@ -309,7 +309,7 @@ class ManyStores(Store):
         return {key: answer[key] for key in counts} if isinstance(answer, dict) else counts
 
     async def _ask(self, ask: Callable[[str, Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
-        """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
+        """Ask all stores at once. Raises ``Unavailable`` if none answers, or if ``needs_all`` and one does not."""
         found, problems = await ask_each(self._by_name, ask)
         self.down = (*problems,)
         if problems and (needs_all or not found):

@@ -1,11 +1,12 @@
-"""Units of work on PostgreSQL: sent whole, begun anew where others were in the way, never guessed about.
+"""Commit units of work on PostgreSQL: retry after conflicts between transactions, and find out about lost answers.
 
-Every unit writes its mark, a row of ``units``, in its own transaction. After a connection was lost on the way another
-transaction bars the mark, that is, writes it as one that no unit may write any more. Where the unit's own is there
-already, the unit was committed; else it never will be, for its mark would be the second.
+Every unit writes its *mark*, a row of ``units``, in its own transaction. If the connection is lost before the answer,
+another transaction *bars* the mark: it inserts the same row, flagged as barred. If the unit's own row is already
+there, the unit was committed. If not, the unit can never be committed any more: its mark would violate the key.
 
-The mark is the last that a unit writes: with it goes the look whether its tenant has a bar (``moves.py``). By then the
-unit's transaction has its number: who sets a bar, and then waits for those that have one, has seen the last.
+The mark is the last statement of a unit. The same statement checks that the tenant has no bar (``moves.py``). By then
+the unit's transaction has its number. So a move that sets a bar, and then waits until all transactions with lower
+numbers have ended, knows that no later unit gets past the bar.
 """
 
 from __future__ import annotations
@@ -29,39 +30,39 @@ from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 from gateway.drivers.store.statements import NO_TENANT, Unit
 
 MAX_TRIES = 20
-"""How often a unit is begun that others were in the way of."""
+"""How often a unit is sent, at most, when other transactions are in its way."""
 
 RETRY_SECONDS, MAX_RETRY_SECONDS = 0.01, 1.0
-"""The pause before that grows from the first to the second, and is drawn below it."""
+"""The pause before a retry is random; its upper bound doubles from the first value up to the second."""
 
 MARK_KEPT_SECONDS = 3600.0
-"""How long a unit's mark is kept at least: nothing is concluded from one that may be gone."""
+"""How long a unit's mark is kept at least. After that a missing mark proves nothing."""
 
-TOLD_SECONDS = 5.0
-"""How long a request, and a process that ends, wait for a unit in doubt. It is found out all the same."""
+DOUBT_WAIT_SECONDS = 5.0
+"""How long a request, and a process that ends, wait to learn whether a unit was written. The search goes on."""
 
 LAST_UNITS = 512
-"""How many units are remembered: more than were under way together when the last of them was committed."""
+"""How many committed units are remembered: more than could be in flight together when the last one was committed."""
 
 NOT_ONE_ROW = "GW001"
 """The SQLSTATE of ``expect_one``."""
 
-BEGUN_ANEW = frozenset({"40001", "40P01", READ_ONLY})
-"""Serialization failure, deadlock, not the primary: nothing was written, and the next time it may be."""
+RETRYABLE = frozenset({"40001", "40P01", READ_ONLY})
+"""Serialization failure, deadlock, not the primary: nothing was written, and a retry may succeed."""
 
 UNIQUE_VIOLATION = "23505"
-"""What a statement meets that made sure of the opposite a moment before: another's row. The next time it sees it."""
+"""Another transaction committed the row after this statement had checked for it. A retry sees that row."""
 
-OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
-"""Classes of SQLSTATE that a unit's own statements and values cause."""
+CAUSED_BY_UNIT = ("21", "22", "23", "42", "44", "P0")
+"""Classes of SQLSTATE for errors in a unit's own statements and values."""
 
 _MARK = (
     "INSERT INTO units (tenant, id) SELECT CAST($1 AS TEXT), $2"  # noqa: S608  # our own words
     f" WHERE NOT EXISTS (SELECT 1 FROM moments WHERE name = '{BARRED}' || CAST($1 AS TEXT)) RETURNING 1"
 )
 _MARKED = "SELECT expect_one(COUNT(*)) FROM mark"
-# A mark that is there is written again as it is: the answer waits, as that of the unit would have, for the disk and
-# for a synchronous standby, which the unit may have reached no more.
+# A mark that is already there is rewritten unchanged, so that the answer waits, like that of the unit itself, for the
+# disk and the synchronous standby: the unit may not have reached the standby.
 _BAR = (
     "INSERT INTO units (tenant, id, is_barred) VALUES ($1, $2, TRUE)"
     " ON CONFLICT (tenant, id) DO UPDATE SET is_barred = units.is_barred RETURNING is_barred"
@@ -74,8 +75,8 @@ _WRITE_MARK_AND_GROW = (
 )
 
 
-def mark_at(seconds: float) -> str:
-    """What the marks of a time begin with (Unix time): they are ordered by it."""
+def mark_prefix(seconds: float) -> str:
+    """The beginning of marks made at a Unix time; marks are ordered by time."""
     return f"{int(seconds * 1000):012x}"
 
 
@@ -84,7 +85,7 @@ class Commits:
 
     def __init__(self, pool: Pool, measures: Measures, gate: Gate | None = None) -> None:
         self._pool, self._measures = pool, measures
-        pool.when_written = measures.batch_units.add
+        pool.on_written = measures.batch_units.add
         self._gate = gate or Gate()
         self._name = os.urandom(8).hex()
         self._number = 0
@@ -101,8 +102,8 @@ class Commits:
         self._begin(one)
         await one.done
 
-    async def are_kept(self) -> bool:
-        """Whether the last units that were committed here are in the database. Raises ``Unavailable``."""
+    async def has_last_units(self) -> bool:
+        """Whether the database still has the last units that this process committed. Raises ``Unavailable``."""
         try:
             found = await self._pool.ask(*(Command(_IS_BARRED, mark) for mark in tuple(self._last)))
         except (Lost, NothingSent, Refused) as problem:
@@ -110,23 +111,23 @@ class Commits:
         return all(map(rows_of, found))
 
     async def close(self) -> None:
-        """Refuse new units, and give those in doubt a last chance: else their callers learn that it is not known."""
+        """Refuse new units; wait a limited time for those in doubt, then tell their callers that it is not known."""
         self._is_closed = True
         self._gate.refuse()
         if self._doubts:
-            await asyncio.wait(self._doubts, timeout=TOLD_SECONDS)
+            await asyncio.wait(self._doubts, timeout=DOUBT_WAIT_SECONDS)
         for task in tuple(self._doubts):
             task.cancel()
 
     def _begin(self, one: _Commit) -> None:
-        """Send a unit, under a new mark each time; not while those of tenants are held."""
+        """Send a unit, each time under a new mark; a tenant's unit waits while the gate is closed."""
         if self._is_held(one):
-            self._gate.wait(lambda may_go_on: self._go_on(one, may_go_on=may_go_on))
+            self._gate.wait(lambda may_go_on: self._end_hold(one, may_go_on=may_go_on))
             return
         one.tries += 1
         self._number += 1
-        one.mark = f"{mark_at(time.time())}{self._name}{self._number:x}"
-        is_alone = one.tries > 1  # what ended its connection once would take others with it every time
+        one.mark = f"{mark_prefix(time.time())}{self._name}{self._number:x}"
+        is_alone = one.tries > 1  # a unit that breaks its connection must not break other units again and again
         self._pool.begin(
             one.commands(), lambda outcome: self._ended(one, outcome), tenant=one.tenant, is_alone=is_alone
         )
@@ -134,7 +135,7 @@ class Commits:
     def _is_held(self, one: _Commit) -> bool:
         return self._gate.is_held and one.is_of_tenant
 
-    def _go_on(self, one: _Commit, *, may_go_on: bool) -> None:
+    def _end_hold(self, one: _Commit, *, may_go_on: bool) -> None:
         if may_go_on:
             self._begin(one)
         else:
@@ -145,8 +146,8 @@ class Commits:
             self._last.append((one.tenant, one.mark))
             self._resolve(one, None)
         elif isinstance(outcome, Lost):
-            asyncio.get_running_loop().call_later(TOLD_SECONDS, one.tell_of_doubt)
-            task = asyncio.create_task(self._find_out(one), name="unit in doubt")
+            asyncio.get_running_loop().call_later(DOUBT_WAIT_SECONDS, one.report_doubt)
+            task = asyncio.create_task(self._resolve_doubt(one), name="unit in doubt")
             self._doubts.add(task)
             task.add_done_callback(self._doubts.discard)
         elif isinstance(outcome, NothingSent) and self._is_held(one):
@@ -158,31 +159,31 @@ class Commits:
 
     def _refused(self, one: _Commit, outcome: Refused) -> None:
         failure = one.failure(outcome)
-        may_go = outcome.sqlstate in BEGUN_ANEW or (outcome.sqlstate == UNIQUE_VIOLATION and one.tries == 1)
+        may_go = outcome.sqlstate in RETRYABLE or (outcome.sqlstate == UNIQUE_VIOLATION and one.tries == 1)
         if may_go and not isinstance(failure, Conflict):
-            self._begin_anew(one)
+            self._retry(one)
         else:
             self._resolve(one, failure)
 
-    def _begin_anew(self, one: _Commit) -> None:
+    def _retry(self, one: _Commit) -> None:
         if one.tries >= MAX_TRIES:
-            self._resolve(one, Unavailable("other writers were in the way every time"))
+            self._resolve(one, Unavailable(f"the store cannot be written: {MAX_TRIES} conflicts with other writers"))
             return
         longest = min(RETRY_SECONDS * 2**one.tries, MAX_RETRY_SECONDS)
-        pause = random.uniform(0, longest)  # noqa: S311  # spreads writers, hides nothing
+        pause = random.uniform(0, longest)  # noqa: S311  # spreads writers; not for security
         asyncio.get_running_loop().call_later(pause, self._begin, one)
 
-    async def _find_out(self, one: _Commit) -> None:
-        """Find out whether a unit was committed, by barring its mark; begin it anew where it was not."""
+    async def _resolve_doubt(self, one: _Commit) -> None:
+        """Find out whether a unit was committed, by barring its mark; send it again if it was not."""
         began, pause = perf_counter(), RETRY_SECONDS
         mark = (one.tenant, one.mark)
         try:
-            while perf_counter() - began < (TOLD_SECONDS if self._gate.is_ending else MARK_KEPT_SECONDS):
+            while perf_counter() - began < (DOUBT_WAIT_SECONDS if self._gate.is_ending else MARK_KEPT_SECONDS):
                 with contextlib.suppress(Lost, NothingSent, Refused):
-                    # A bar whose own answer was lost is still a bar: only what stands there counts.
+                    # A bar stays in force even if its own answer was lost: only the row in the database counts.
                     (found,) = await self._pool.ask(Command(_BAR, mark))
                     if rows_of(found) == [(True,)]:
-                        self._begin_anew(one)
+                        self._retry(one)
                     else:
                         self._resolve(one, None)
                     return
@@ -192,7 +193,7 @@ class Commits:
         except asyncio.CancelledError:
             self._resolve(one, Unavailable("the store was closed before it was known whether the unit was written"))
             raise
-        except Exception:  # a fault here must not leave the caller waiting forever
+        except Exception:  # a bug here must not leave the caller waiting forever
             self._resolve(one, Unavailable("whether the unit was written is not known"))
             raise
 
@@ -211,7 +212,7 @@ class Commits:
 
 
 class _Commit:
-    """One unit on its way, until it is known whether it was written."""
+    """One unit from its first try until it is known whether it was written."""
 
     __slots__ = ("began", "decided", "done", "is_answered", "is_of_tenant", "mark", "stuck", "tenant", "tries", "unit")
 
@@ -225,8 +226,8 @@ class _Commit:
         self.mark = ""
         self.tries = 0
 
-    def tell_of_doubt(self) -> None:
-        """Let the request wait no longer."""
+    def report_doubt(self) -> None:
+        """End the wait of the request with ``InDoubt``, unless the outcome is known."""
         if self.done.done():
             return
         self.stuck.set()
@@ -235,13 +236,13 @@ class _Commit:
             self.done.set_exception(InDoubt(self.decided))
 
     def marked(self, grown: int = 0) -> Command:
-        """The write of its mark, and of what is certain to grow with it."""
+        """The command that writes the unit's mark and, with it, the bytes by which its tenant is certain to grow."""
         if grown:
             return Command(_WRITE_MARK_AND_GROW, (self.tenant, self.mark, grown))
         return Command(_WRITE_MARK, (self.tenant, self.mark))
 
     def commands(self) -> list[Command]:
-        """Its statements, and behind them its mark."""
+        """The unit's statements as commands, followed by its mark."""
         grown = {self.tenant: 0}
         commands: list[Command] = []
         for sql, params, otherwise, grows in self.unit:
@@ -257,14 +258,14 @@ class _Commit:
         return [*commands, *(Command(_GROW, sums) for sums in grown.items()), marked]
 
     def failure(self, refused: Refused) -> GatewayError:
-        """What it means to the caller that the server refused it."""
-        statement = self.unit[refused.place] if refused.place < len(self.unit) else None  # else its mark
+        """The error that the caller gets when the server has refused the unit."""
+        statement = self.unit[refused.place] if refused.place < len(self.unit) else None  # None: its mark was refused
         if refused.sqlstate == NOT_ONE_ROW and statement is None:
             return TenantMoves(f"tenant {self.tenant} is in another store, or on its way there")
         if statement is not None and statement.otherwise is not None:
             is_there = refused.sqlstate == UNIQUE_VIOLATION and dialect.must_be_new(statement.sql)
             if is_there or refused.sqlstate == NOT_ONE_ROW:
                 return Conflict(statement.otherwise)
-        if refused.sqlstate.startswith(OF_THE_UNIT):
+        if refused.sqlstate.startswith(CAUSED_BY_UNIT):
             return Unavailable(f"the store refused a row: {refused.sqlstate}")
         return Unavailable(f"the store cannot be written: {refused.sqlstate}")

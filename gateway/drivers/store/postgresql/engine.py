@@ -58,10 +58,10 @@ class PostgresqlEngine:
     ) -> None:
         self._units, self._reads = units, reads
         self.gate = gate or Gate()
-        self.gate.on_hold = units.put_off
+        self.gate.on_hold = units.cancel_waiting
         self._commits = Commits(units, measures, self.gate)
         self.commit = self._commits.commit
-        self.keeps_last_units = self._commits.are_kept
+        self.keeps_last_units = self._commits.has_last_units
         self._upkeep = asyncio.create_task(upkeep.keep_up(reads), name="postgresql upkeep") if writes else None
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Connections to one database: opened when they are needed, one exchange at a time on each, in the order of asking."""
+"""A pool of connections to one database. Each carries one exchange at a time; the longest waiting is served first."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ Connect = Callable[[], Awaitable[Connection]]
 
 
 class NothingSent(Exception):  # an outcome, as ``Lost`` and ``Refused`` are
-    """There was no connection: nothing was sent, and nothing will be."""
+    """The unit was not sent, and will not be: there was no connection, or waiting units were canceled."""
 
 
-OF_ONE_TENANT = 3
-"""Connections that units of one tenant are on at once; others of it wait for one of these, and go together then."""
+MAX_CONNECTIONS_PER_TENANT = 3
+"""How many connections one tenant's units use at once; its further units wait, and are then sent as one batch."""
 
-TOGETHER = 8
-"""Units of one tenant that are sent as one transaction, at most."""
+MAX_UNITS_PER_TRANSACTION = 8
+"""How many units of one tenant are sent as one transaction, at most."""
 
 
 class _Waiting(NamedTuple):
-    """``tenant``: whose unit it is; empty for one of the gateway's own, None for what is not a unit."""
+    """Commands that wait for a connection.
+
+    ``tenant``: whose unit they are; empty for one of the gateway's own, None if they are not a unit.
+    """
 
     commands: Sequence[Command]
     ended: Callable[[Outcome | NothingSent], None]
     tenant: str | None = None
     is_alone: bool = False
 
-    def goes_with(self, first: _Waiting) -> bool:
-        """Whether both may be one transaction: no transaction is of two tenants."""
+    def can_join(self, first: _Waiting) -> bool:
+        """Whether both may be in one transaction: both are units of the same tenant, and neither must be alone."""
         return bool(self.tenant) and self.tenant == first.tenant and not (self.is_alone or first.is_alone)
 
 
@@ -52,10 +55,10 @@ class Pool:
         self._busy: Counter[str | None] = Counter()
         self._opening: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        self._times_put_off = 0
+        self._cancellations = 0
         self._is_done = asyncio.Event()
-        self.when_written: Callable[[int], None] = lambda _: None
-        """Called with how many units were written in one transaction."""
+        self.on_written: Callable[[int], None] = lambda _: None
+        """Called after each committed transaction, with the number of units in it."""
 
     def begin(
         self,
@@ -65,19 +68,19 @@ class Pool:
         tenant: str | None = None,
         is_alone: bool = False,
     ) -> None:
-        """Send commands as soon as a connection is free, as one transaction or a part of one; ``ended`` is called once.
+        """Send commands as soon as a connection is free; ``ended`` is called once, with the outcome.
 
-        ``tenant``: whose unit it is. ``put_off`` may give it back, and others of its tenant that wait as well may go
-        with it, unless it ``is_alone``: where one of them is refused nothing of them was written, and each is sent
-        again by itself.
+        They are one transaction, or, if they are a unit of a ``tenant``, may share one with other waiting units of
+        that tenant, unless ``is_alone``. If one unit of such a batch is refused, nothing of the batch was written, and
+        each unit is sent again by itself. ``cancel_waiting`` ends units of tenants that still wait.
         """
         if self._is_closed:
             ended(NothingSent("the store is closed"))
         else:
             one = _Waiting(commands, ended, tenant, is_alone)
             self._waiting.append(one)
-            if self._may_go(one):  # else nothing has changed for those before it, who may be thousands
-                self._go_on()
+            if self._may_send(one):  # otherwise nothing has changed for the (perhaps thousands) that wait before it
+                self._send_waiting()
 
     async def ask(self, *commands: Command) -> list[PGresult]:
         """Send commands as one transaction. Raises ``Refused``, ``Lost``, ``NothingSent``."""
@@ -94,17 +97,17 @@ class Pool:
         self.begin(commands, ended)
         return await answered
 
-    def put_off(self) -> None:
-        """Give back the units of tenants that wait for a connection: they were not sent.
+    def cancel_waiting(self) -> None:
+        """End the units of tenants that wait for a connection with ``NothingSent``.
 
-        Of those under way, which may be refused together, none is sent again by itself.
+        Batches that are being sent are finished, but if one is refused, its units are not sent again one by one.
         """
-        self._times_put_off += 1
+        self._cancellations += 1
         waiting, self._waiting = self._waiting, deque(one for one in self._waiting if not one.tenant)
         self._is_done.set()
         for one in waiting:
             if one.tenant:
-                one.ended(NothingSent("it was put off"))
+                one.ended(NothingSent("waiting units were canceled"))
 
     async def open_first(self) -> None:
         """Open one connection now. Raises ``Unavailable``."""
@@ -112,7 +115,7 @@ class Pool:
             self._add(await self._connect())
 
     async def close(self) -> None:
-        """Finish what was begun, also what waits for a connection, then close all; what comes meanwhile is refused."""
+        """Refuse new commands, finish those that were begun or wait for a connection, then close all connections."""
         self._is_closed = True
         while self._waiting or len(self._idle) < len(self._all):
             self._is_done.clear()
@@ -132,82 +135,82 @@ class Pool:
             self._all.discard(connection)
         return None
 
-    def _go_on(self) -> None:
-        """Send what has waited longest of what may go."""
-        while (first := next(filter(self._may_go, self._waiting), None)) is not None:
+    def _send_waiting(self) -> None:
+        """Send those that have waited longest and may be sent, while connections are free."""
+        while (first := next(filter(self._may_send, self._waiting), None)) is not None:
             connection = self._free()
             if connection is None:
                 self._open()
                 return
-            self._run(connection, self._taken(first))
+            self._run(connection, self._take_batch(first))
 
-    def _may_go(self, one: _Waiting) -> bool:
-        return not one.tenant or self._busy[one.tenant] < OF_ONE_TENANT
+    def _may_send(self, one: _Waiting) -> bool:
+        return not one.tenant or self._busy[one.tenant] < MAX_CONNECTIONS_PER_TENANT
 
-    def _taken(self, first: _Waiting) -> list[_Waiting]:
-        """One that waits, and what goes with it."""
-        together, others = [first], deque[_Waiting]()
+    def _take_batch(self, first: _Waiting) -> list[_Waiting]:
+        """Take one out of the queue, with the waiting units that can join its transaction."""
+        batch, others = [first], deque[_Waiting]()
         for one in self._waiting:
             if one is not first:
-                (together if len(together) < TOGETHER and one.goes_with(first) else others).append(one)
+                (batch if len(batch) < MAX_UNITS_PER_TRANSACTION and one.can_join(first) else others).append(one)
         self._waiting = others
-        return together
+        return batch
 
-    def _run(self, connection: Connection, together: Sequence[_Waiting]) -> None:
-        tenant, times_put_off = together[0].tenant, self._times_put_off
+    def _run(self, connection: Connection, batch: Sequence[_Waiting]) -> None:
+        tenant, cancellations = batch[0].tenant, self._cancellations
 
         def ended(outcome: Outcome | NothingSent) -> None:
             self._busy[tenant] -= 1
             if not self._busy[tenant]:
                 del self._busy[tenant]
-            if isinstance(outcome, Refused) and len(together) > 1:
-                if times_put_off == self._times_put_off:
-                    self._waiting.extendleft(one._replace(is_alone=True) for one in reversed(together))
-                    self._freed(connection)
+            if isinstance(outcome, Refused) and len(batch) > 1:
+                if cancellations == self._cancellations:
+                    self._waiting.extendleft(one._replace(is_alone=True) for one in reversed(batch))
+                    self._release(connection)
                     return
-                outcome = NothingSent("it was put off")
-            self._freed(connection)
+                outcome = NothingSent("waiting units were canceled")
+            self._release(connection)
             if isinstance(outcome, list) and tenant is not None:
-                self.when_written(len(together))
+                self.on_written(len(batch))
             place = 0
-            for one in together:
+            for one in batch:
                 end = place + len(one.commands)
                 one.ended(outcome[place:end] if isinstance(outcome, list) else outcome)
                 place = end
 
         self._busy[tenant] += 1
-        connection.begin([command for one in together for command in one.commands], ended)
+        connection.begin([command for one in batch for command in one.commands], ended)
 
-    def _freed(self, connection: Connection) -> None:
+    def _release(self, connection: Connection) -> None:
         self._is_done.set()
         if connection.is_lost:
             self._all.discard(connection)
         else:
             self._idle.append(connection)
-        self._go_on()
+        self._send_waiting()
 
     def _add(self, connection: Connection) -> None:
         self._all.add(connection)
-        self._freed(connection)
+        self._release(connection)
 
     def _open(self) -> None:
-        """Open one more connection beside those that are being opened, where there may be one."""
+        """Begin to open one more connection, unless the open ones and those being opened already reach ``size``."""
         if len(self._all) + len(self._opening) < self._size:
-            task = asyncio.create_task(self._opened(), name="postgresql connect")
+            task = asyncio.create_task(self._connect_one(), name="postgresql connect")
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
-    async def _opened(self) -> None:
+    async def _connect_one(self) -> None:
         connection, problem = None, ""
         try:
             connection = await self._connect()
         except Unavailable as failure:
             problem = str(failure)
-        # What follows may ask for another connection at once: this attempt is over.
+        # The lines below may open another connection at once, so this attempt must no longer count.
         self._opening.difference_update({asyncio.current_task()})
         if connection is not None:
             self._add(connection)
-        elif not self._all:  # nobody else will come for those that wait
+        elif not self._all:  # no other connection will serve those that wait
             self._refuse_waiting(problem)
 
     def _refuse_waiting(self, why: str) -> None:

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import Any
 
-from gateway.drivers.store.postgresql.commits import MARK_KEPT_SECONDS, mark_at
+from gateway.drivers.store.postgresql.commits import MARK_KEPT_SECONDS, mark_prefix
 from gateway.drivers.store.postgresql.connection import Command, Lost, Refused, rows_of
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 
@@ -70,7 +70,7 @@ async def add_up(pool: Pool) -> None:
 
 async def forget_marks(pool: Pool, before: float) -> None:
     """Delete marks older than a time (Unix time) in batches, unless another process is doing it."""
-    command = Command(_FORGET_MARKS, (MARKS_LOCK, mark_at(before), MARKS_AT_ONCE))
+    command = Command(_FORGET_MARKS, (MARKS_LOCK, mark_prefix(before), MARKS_AT_ONCE))
     while await _ask(pool, command) == [(MARKS_AT_ONCE,)]:
         pass
 
