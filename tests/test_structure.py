@@ -23,7 +23,7 @@ COVERED_BY = {
     "tests/cli/test_plugins.py": "cli.plugin_capabilities",
     "tests/cli/test_review.py": "cli.operators cli.user_name",
     "tests/cli/test_tenants.py": "cli.edited_settings",
-    "tests/cli/test_serve.py": "cli.exits cli.foreground cli.hosting cli.loading cli.output",
+    "tests/cli/test_serve.py": "cli.exits cli.foreground cli.hosting cli.loading cli.options cli.output",
     "tests/core/test_card_numbers.py": "core.networks",
     "tests/core/test_field_mapping.py": "core.field_sources",
     "tests/core/test_body_reader.py": "core.wording",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load, tenant_named
 from gateway.cli.new_account import new
 from gateway.cli.operators import KEY, Operators, admin_url_option, ask
 from gateway.cli.output import print_json, print_pairs
@@ -64,8 +64,8 @@ def show(
 
 def _chosen(loaded: Configuration, tenant: str | None, account: str | None) -> list[AccountEntry]:
     """The accounts that were asked for. Raises click's usage error for a name that is not there."""
-    if tenant is not None and tenant not in loaded.settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="TENANT")
+    if tenant is not None:
+        tenant_named(loaded.settings, tenant, "TENANT")
     found = [e for e in loaded.entries if tenant in (None, e.tenant) and account in (None, e.name)]
     if account is not None and not found:
         raise click.BadParameter(f'tenant {tenant} has no account "{account}"', param_hint="ACCOUNT")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, path_to, with_query
+from gateway.cli.options import word_option
 from gateway.cli.output import as_line, print_list, print_one, wide_option
 from gateway.drivers.store.approvals import STATUSES
 from gateway.web.admin.approvals import RejectApproval
@@ -26,14 +26,7 @@ def approvals() -> None:
 
 
 @approvals.command("list")
-@click.option(
-    "--status",
-    type=click.Choice(STATUSES),
-    default=STATUSES[0],
-    show_default=True,
-    metavar="STATUS",
-    help=f"Only approvals with this status: {', '.join(STATUSES)}.",
-)
+@word_option("--status", STATUSES, "Only approvals with this status", default=STATUSES[0], show_default=True)
 @wide_option
 @listener_options
 def list_approvals(status: str, wide: bool, listener: Operators, as_json: bool) -> None:
@@ -48,8 +41,7 @@ def list_approvals(status: str, wide: bool, listener: Operators, as_json: bool) 
 @listener_options
 def approve(approval_id: str, listener: Operators, as_json: bool) -> None:
     """Do what was asked for. It needs another key than the one that asked."""
-    path = f"/admin/v1/approvals/{quote(approval_id, safe='')}/approve"
-    done: dict[str, Any] = ask(listener, "POST", path, wanted=dict[str, Any])
+    done: dict[str, Any] = ask(listener, "POST", path_to("approvals", approval_id, "approve"), wanted=dict[str, Any])
     print_one(done if as_json else {name: as_line(value) for name, value in done.items()}, as_json=as_json)
 
 
@@ -59,10 +51,8 @@ def approve(approval_id: str, listener: Operators, as_json: bool) -> None:
 @listener_options
 def reject(approval_id: str, reason: str, listener: Operators, as_json: bool) -> None:
     """Do not do what was asked for. The key that asked may reject it too."""
-    path = f"/admin/v1/approvals/{quote(approval_id, safe='')}/reject"
-    body = RejectApproval(reason=reason)
-    done = ask(listener, "POST", path, body=body, wanted=ApprovalView)
-    print_one(done, as_json=as_json)
+    path, body = path_to("approvals", approval_id, "reject"), RejectApproval(reason=reason)
+    print_one(ask(listener, "POST", path, body=body, wanted=ApprovalView), as_json=as_json)
 
 
 def _row(approval: ApprovalView) -> list[str | bool | None]:

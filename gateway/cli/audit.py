@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.dates import parse_date
 from gateway.cli.exits import FAILED, Group
 from gateway.cli.loading import Configuration, config_option, json_option, load, reading
 from gateway.cli.operators import Operators, ask_all, listener_options, with_query
+from gateway.cli.options import date_option
 from gateway.cli.output import print_json, print_list, wide_option
 from gateway.flows.audit_chain import Kept, Verified
 from gateway.flows.audit_chain import verify as verify_chain
@@ -27,30 +26,19 @@ _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 @click.option("--tenant", help="Only acts that concern this tenant.")
 @click.option("--payment-id", help="Only acts that concern this payment.")
 @click.option("--key", help="Only acts of the key with this id, or approved by it.")
-@click.option("--since", type=parse_date, metavar="DATE", help="Only acts at this time or later.")
-@click.option("--until", type=parse_date, metavar="DATE", help="Only acts before this time.")
+@date_option("--since", "Only acts at this time or later.")
+@date_option("--until", "Only acts before this time.")
 @wide_option
 @listener_options
 @click.pass_context
-def audit(
-    context: click.Context,
-    tenant: str | None,
-    payment_id: str | None,
-    key: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    wide: bool,
-    listener: Operators,
-    as_json: bool,
-) -> None:
+def audit(context: click.Context, /, wide: bool, listener: Operators, as_json: bool, **chosen: Any) -> None:
     """List what operators did, newest first: who, what, to what, and why.
 
     Calls the operators' listener of the running gateway, with the key in the environment variable GATEWAY_ADMIN_KEY.
     """
     if context.invoked_subcommand is not None:
         return
-    chosen = {"tenant": tenant, "payment_id": payment_id, "key": key, "since": since, "until": until, "limit": 200}
-    found = ask_all(listener, with_query("/admin/v1/audit", **chosen), row=AuditView)
+    found = ask_all(listener, with_query("/admin/v1/audit", **chosen, limit=200), row=AuditView)
     print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 

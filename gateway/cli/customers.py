@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway.cli.exits import Group
 from gateway.cli.operators import Operators, ask, listener_options
+from gateway.cli.options import together
 from gateway.cli.output import print_json, print_table
 from gateway.flows.customers.erase import Found
 from gateway.web.admin.customers import EraseBody, ErasureView, ExportBody
@@ -27,18 +27,14 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-def _customer_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Which customer, and where the gateway is."""
-    options = (
-        listener_options,
-        click.option("--tenant", metavar="TENANT", help="Only of this tenant."),
-        click.option("--customer-id", metavar="ID", help="The tenant's own id of the customer."),
-        click.option("--phone", metavar="NUMBER", help="A phone number; only its digits count."),
-        click.option("--email", metavar="ADDRESS", help="An e-mail address, in small or capital letters."),
-    )
-    for option in options:
-        command = option(command)
-    return command
+_customer_options = together(
+    click.option("--email", metavar="ADDRESS", help="An e-mail address, in small or capital letters."),
+    click.option("--phone", metavar="NUMBER", help="A phone number; only its digits count."),
+    click.option("--customer-id", metavar="ID", help="The tenant's own id of the customer."),
+    click.option("--tenant", metavar="TENANT", help="Only of this tenant."),
+    listener_options,
+)
+"""Which customer, and where the gateway is."""
 
 
 @click.group(cls=Group)

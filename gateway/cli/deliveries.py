@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import click
 from msgspec.structs import asdict
 
-from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
-from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, path_to, with_query
+from gateway.cli.options import actor_option, date_option, why_option, word_option
 from gateway.cli.output import limit_option, print_json, print_list, print_table, wide_option
-from gateway.cli.review import actor_option, why_option
 from gateway.drivers.store.deliveries import STATUSES
 from gateway.web.admin.webhooks import (
     RedeliveredRange,
@@ -34,25 +32,14 @@ def deliveries() -> None:
 
 @deliveries.command("list")
 @click.option("--tenant", help="Only webhooks of this tenant.")
-@click.option(
-    "--status", type=click.Choice(STATUSES), metavar="STATUS", help=f"Only in this status: {', '.join(STATUSES)}."
-)
+@word_option("--status", STATUSES, "Only in this status")
 @click.option("--payment-id", metavar="ID", help="Only webhooks about this payment.")
 @limit_option
 @listener_options
 @wide_option
-def list_deliveries(
-    tenant: str | None,
-    status: str | None,
-    payment_id: str | None,
-    limit: int,
-    wide: bool,
-    listener: Operators,
-    as_json: bool,
-) -> None:
+def list_deliveries(limit: int, wide: bool, listener: Operators, as_json: bool, **chosen: str | None) -> None:
     """List webhooks, newest first."""
-    given = {"tenant": tenant, "status": status, "payment_id": payment_id, "limit": min(limit, MAX_PAGE)}
-    path = with_query("/admin/v1/deliveries", **given)
+    path = with_query("/admin/v1/deliveries", **chosen, limit=min(limit, MAX_PAGE))
     found = ask_all(listener, path, row=TenantsDelivery, most=limit)[:limit]
     print_list(found, COLUMNS, _row, as_json=as_json, wide=wide)
 
@@ -60,8 +47,8 @@ def list_deliveries(
 @deliveries.command()
 @click.argument("delivery_ids", metavar="[ID]...", nargs=-1)
 @click.option("--tenant", help="Instead of IDs: webhooks of this tenant.")
-@click.option("--since", type=parse_date, metavar="DATE", help="Instead of IDs: those made at this time or later.")
-@click.option("--until", type=parse_date, metavar="DATE", help="With --since: those made at this time or earlier.")
+@date_option("--since", "Instead of IDs: those made at this time or later.")
+@date_option("--until", "With --since: those made at this time or earlier.")
 @click.option("--status", type=click.Choice(AGAIN), default="dead", show_default=True, help="With --since: only these.")
 @click.option("--apply", "apply", is_flag=True, help="With --since: do it. Without it they are only counted.")
 @why_option
@@ -70,24 +57,18 @@ def list_deliveries(
 def redeliver(
     delivery_ids: tuple[str, ...],
     since: datetime | None,
-    until: datetime | None,
-    tenant: str | None,
-    status: Any,
     apply: bool,
-    reason: str | None,
-    actor: str,
     listener: Operators,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Send webhooks again, delivered or not: the named ones, or those of a range."""
     if bool(delivery_ids) == (since is not None):
         raise click.UsageError("give IDs, or --since")
     if since is None:
-        _redeliver_each(listener, delivery_ids, RedeliverOne(reason=reason, actor=actor), as_json)
+        _redeliver_each(listener, delivery_ids, RedeliverOne(reason=chosen["reason"], actor=chosen["actor"]), as_json)
         return
-    body = RedeliverRange(
-        since=since, until=until, status=status, tenant=tenant, dry_run=not apply, reason=reason, actor=actor
-    )
+    body = RedeliverRange(since=since, dry_run=not apply, **chosen)
     done = ask(listener, "POST", "/admin/v1/deliveries/redeliver", body=body, wanted=RedeliveredRange)
     if as_json:
         print_json(done)
@@ -98,7 +79,7 @@ def redeliver(
 
 
 def _redeliver_each(listener: Operators, delivery_ids: tuple[str, ...], body: RedeliverOne, as_json: bool) -> None:
-    paths = [f"/admin/v1/deliveries/{quote(one, safe='')}/redeliver" for one in delivery_ids]
+    paths = [path_to("deliveries", one, "redeliver") for one in delivery_ids]
     done = [ask(listener, "POST", path, body=body, wanted=TenantsDelivery) for path in paths]
     print_list(done, COLUMNS, _row, as_json=as_json)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, path_to, with_query
+from gateway.cli.options import actor_option, why_option
 from gateway.cli.output import print_json, print_list, print_pairs, wide_option
-from gateway.cli.review import actor_option, why_option
 from gateway.web.admin.webhooks import EnabledTenant, EnableTenant, TenantsEndpoint
 
 COLUMNS = ("tenant", "enabled", "failing_since", "disabled_at", "reason", "url")
@@ -39,7 +37,7 @@ def list_endpoints(tenant: str | None, wide: bool, listener: Operators, as_json:
 @listener_options
 def enable(tenant: str, redeliver: bool, reason: str | None, actor: str, listener: Operators, as_json: bool) -> None:
     """Send webhooks to a disabled endpoint again."""
-    path = f"/admin/v1/endpoints/{quote(tenant, safe='')}/enable"
+    path = path_to("endpoints", tenant, "enable")
     body = EnableTenant(redeliver=redeliver, reason=reason, actor=actor)
     done = ask(listener, "POST", path, body=body, wanted=EnabledTenant)
     if as_json:

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 import click
 from msgspec.structs import replace
 
-from gateway.cli.dates import parse_date
 from gateway.cli.operators import Operators, ask, listener_options, with_query
+from gateway.cli.options import SUCH_AS, date_option, word_option
 from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.payments import COLUMNS, STATES
 from gateway.web.admin.search import FoundPayments
 from gateway.web.query_parameters import MAX_LIMIT
 
 
-def _conditions(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that narrow a search down, each named as the route's parameter."""
-    for option in (
-        click.option("--until", type=parse_date, metavar="DATE", help="Only payments created at this time or earlier."),
-        click.option(
-            "--since",
-            type=parse_date,
-            metavar="DATE",
-            help="Only payments created since this time, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
-        ),
-        click.option("--amount-max", metavar="AMOUNT", help="Only payments of this amount or less."),
-        click.option("--amount-min", metavar="AMOUNT", help="Only payments of this amount or more, in any currency."),
-        click.option("--error", metavar="CODE", help="Only payments that ever failed with this code."),
-        click.option(
-            "--state",
-            type=click.Choice(STATES),
-            metavar="STATE",
-            help=f"Only payments in this state: {', '.join(STATES)}.",
-        ),
-        click.option("--tenant", help="Only payments of this tenant."),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("text", required=False)
-@_conditions
+@click.option("--tenant", help="Only payments of this tenant.")
+@word_option("--state", STATES, "Only payments in this state")
+@click.option("--error", metavar="CODE", help="Only payments that ever failed with this code.")
+@click.option("--amount-min", metavar="AMOUNT", help="Only payments of this amount or more, in any currency.")
+@click.option("--amount-max", metavar="AMOUNT", help="Only payments of this amount or less.")
+@date_option("--since", f"Only payments created since this time, {SUCH_AS}.")
+@date_option("--until", "Only payments created at this time or earlier.")
 @limit_option
 @click.option("--cursor", help="Begin where the list before ended.")
 @wide_option

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 from msgspec.structs import replace
 
-from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.operators import Operators, ask, listener_options
+from gateway.cli.operators import Operators, ask, listener_options, path_to
+from gateway.cli.options import SUCH_AS, actor_option, date_option, together, why_option, word_option
 from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
-from gateway.cli.review import actor_option, why_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
 from gateway.flows.callbacks import reprocess as callbacks
@@ -39,9 +36,21 @@ RESULTS = ("id", "verdict", "reason", "detail", "changed", "payment_id", "state_
 Processed = tuple[Counter[str], list[ReprocessedView], list[NotReprocessed]]
 """How many of a range came to what, what each came to, and which failed."""
 
-until_option = click.option(
-    "--until", type=parse_date, metavar="DATE", help="Only callbacks received before this time."
+_filters = together(
+    click.option("--tenant", help="Only callbacks of this tenant."),
+    click.option("--account", help="Only callbacks to this account."),
+    date_option("--since", f"Only callbacks received since this time, {SUCH_AS}."),
 )
+_processing = together(
+    click.argument("inbox_ids", metavar="[ID]...", nargs=-1),
+    _filters,
+    date_option("--until", "Only callbacks received before this time."),
+    click.option("--apply", "apply", is_flag=True, help="Apply the changes. Without it they are only shown."),
+    why_option,
+    actor_option,
+    listener_options,
+)
+"""Of commands that process callbacks again."""
 
 
 @click.group(cls=Group)
@@ -49,50 +58,19 @@ def inbox() -> None:
     """Show stored callbacks, and process them again."""
 
 
-def _filters(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that choose callbacks."""
-    for option in (
-        click.option(
-            "--since",
-            type=parse_date,
-            metavar="DATE",
-            help="Only callbacks received since this time, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
-        ),
-        click.option("--account", help="Only callbacks to this account."),
-        click.option("--tenant", help="Only callbacks of this tenant."),
-    ):
-        command = option(command)
-    return command
-
-
 @inbox.command("list")
 @_filters
-@click.option(
-    "--verdict",
-    type=click.Choice(VERDICTS),
-    metavar="VERDICT",
-    help=f"Only callbacks with this verdict: {', '.join(VERDICTS)}.",
-)
+@word_option("--verdict", VERDICTS, "Only callbacks with this verdict")
 @click.option("--payment-id", help="Only callbacks about this payment.")
 @limit_option
 @wide_option
 @config_option
 @json_option
-def list_callbacks(
-    tenant: str | None,
-    account: str | None,
-    since: datetime | None,
-    verdict: str | None,
-    payment_id: str | None,
-    limit: int,
-    wide: bool,
-    config: Path,
-    as_json: bool,
-) -> None:
+def list_callbacks(tenant: str | None, limit: int, wide: bool, config: Path, as_json: bool, **conditions: Any) -> None:
     """List stored callbacks, newest first."""
     settings = load(config).settings
     tenants = tenants_of(settings, tenant)
-    wanted = InboxFilter(limit=limit, account=account, verdict=verdict, payment_id=payment_id, since=since)
+    wanted = InboxFilter(limit=limit, **conditions)
     found = [callback_view(row) for row in asyncio.run(_newest(settings, tenants, wanted))]
     print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
@@ -111,23 +89,8 @@ def show(inbox_id: str, config: Path, as_json: bool) -> None:
     print_one(shown, as_json=as_json)
 
 
-def _changing(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of commands that process callbacks again."""
-    for option in (
-        listener_options,
-        actor_option,
-        why_option,
-        click.option("--apply", "apply", is_flag=True, help="Apply the changes. Without it they are only shown."),
-    ):
-        command = option(command)
-    return command
-
-
 @inbox.command()
-@click.argument("inbox_ids", metavar="[ID]...", nargs=-1)
-@_filters
-@until_option
-@_changing
+@_processing
 def replay(inbox_ids: tuple[str, ...], listener: Operators, as_json: bool, **chosen: Any) -> None:
     """Apply the events of stored callbacks again, through the running gateway.
 
@@ -137,10 +100,7 @@ def replay(inbox_ids: tuple[str, ...], listener: Operators, as_json: bool, **cho
 
 
 @inbox.command()
-@click.argument("inbox_ids", metavar="[ID]...", nargs=-1)
-@_filters
-@until_option
-@_changing
+@_processing
 def reverify(inbox_ids: tuple[str, ...], listener: Operators, as_json: bool, **chosen: Any) -> None:
     """Verify refused callbacks again, with the settings of the running gateway.
 
@@ -183,9 +143,8 @@ def _each(listener: Operators, how: str, inbox_ids: Iterable[str], chosen: Repro
     done: list[ReprocessedView] = []
     failed: list[NotReprocessed] = []
     for one in inbox_ids:
-        path = f"/admin/v1/inbox/{quote(one, safe='')}/{how}"
         try:
-            done.append(ask(listener, "POST", path, body=body, wanted=ReprocessedView))
+            done.append(ask(listener, "POST", path_to("inbox", one, how), body=body, wanted=ReprocessedView))
         except click.ClickException as problem:
             failed.append(NotReprocessed(id=one, problem=problem.message))
     return Counter(), done, failed
@@ -196,7 +155,7 @@ def _range(listener: Operators, how: str, body: ReprocessRange) -> Processed:
     done: list[ReprocessedView] = []
     failed: list[NotReprocessed] = []
     while True:
-        page = ask(listener, "POST", f"/admin/v1/inbox/{how}", body=body, wanted=ReprocessedRange)
+        page = ask(listener, "POST", path_to("inbox", how), body=body, wanted=ReprocessedRange)
         counts.update(page.counts)
         done += page.data
         failed += page.failed

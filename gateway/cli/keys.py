@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from urllib.parse import quote
+from operator import attrgetter
 
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import config_option, json_option
+from gateway.cli.loading import json_option
 from gateway.cli.new_credentials import ADMIN_ID, TENANT_ID, new_key, new_webhook_secret
-from gateway.cli.operators import Operators, admin_url_option, ask
-from gateway.cli.output import print_json, print_pairs, print_table, wide_option
+from gateway.cli.operators import Operators, ask, listener_options, with_query
+from gateway.cli.options import word_option
+from gateway.cli.output import print_json, print_list, print_pairs, wide_option
 from gateway.cli.rotate_keys import rotate
 from gateway.drivers.settings import ROLES
 from gateway.web.admin.keys import KeysView
+
+MEMBERS = ("kind", "tenant", "account", "id", "expires", "uses", "last_used")
+COLUMNS = (*MEMBERS[:-1], "last used")
 
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 
@@ -35,13 +38,7 @@ def keys() -> None:
     help="The key's id: recorded with an operator's decisions; it also tells a tenant's keys apart.",
 )
 @click.option("--name", help="Who has it, with --admin: shown in the audit trail.")
-@click.option(
-    "--role",
-    type=click.Choice(ROLES),
-    show_default=ROLES[-1],
-    metavar="ROLE",
-    help=f"What it may do, with --admin: {', '.join(ROLES)}.",
-)
+@word_option("--role", ROLES, "What it may do, with --admin", show_default=ROLES[-1])
 @click.option("--webhook", is_flag=True, help="A secret that signs a tenant's webhooks, instead of a key.")
 @json_option
 def new(admin: bool, key_id: str | None, name: str | None, role: str | None, webhook: bool, as_json: bool) -> None:
@@ -72,24 +69,16 @@ def new(admin: bool, key_id: str | None, name: str | None, role: str | None, web
 
 @keys.command("list")
 @click.option("--tenant", metavar="TENANT", help="Only keys and accounts of this tenant.")
-@config_option
-@admin_url_option
-@json_option
+@listener_options
 @wide_option
-def list_(tenant: str | None, config: Path, admin_url: str | None, as_json: bool, wide: bool) -> None:
+def list_(tenant: str | None, listener: Operators, as_json: bool, wide: bool) -> None:
     """List who uses which key, in the running gateway.
 
     Keys of operators and tenants, and of accounts what is still accepted beside today's, each with its uses since the
     start.
     """
-    query = "" if tenant is None else f"?tenant={quote(tenant, safe='')}"
-    found = ask(Operators(config, admin_url), "GET", f"/admin/v1/keys{query}", wanted=KeysView)
-    if as_json:
-        print_json(found)
-        return
-    columns = ("kind", "tenant", "account", "id", "expires", "uses", "last used")
-    rows = ((one.kind, one.tenant, one.account, one.id, one.expires, one.uses, one.last_used) for one in found.data)
-    print_table(columns, rows, wide=wide)
+    found = ask(listener, "GET", with_query("/admin/v1/keys", tenant=tenant), wanted=KeysView)
+    print_list(found.data, COLUMNS, attrgetter(*MEMBERS), as_json=as_json, wide=wide)
 
 
 keys.add_command(rotate)

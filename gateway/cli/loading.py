@@ -13,7 +13,15 @@ import click
 from gateway.core.urls import bracketed
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import Registry, load_plugins
-from gateway.drivers.settings import AccountEntry, Settings, SettingsFiles, load_settings, plugin_names, read_settings
+from gateway.drivers.settings import (
+    AccountEntry,
+    Settings,
+    SettingsFiles,
+    Tenant,
+    load_settings,
+    plugin_names,
+    read_settings,
+)
 from gateway.drivers.store.opening import open_stores_to_read
 from gateway.drivers.store.reads import Store
 from gateway.flows import tenant_stores
@@ -63,9 +71,14 @@ def _registry(files: SettingsFiles) -> Registry:
 
 def tenants_of(settings: Settings, tenant: str | None) -> list[str]:
     """The tenant that was named, or all. Raises click's usage error for one that is not in the settings."""
-    if tenant is not None and tenant not in settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
-    return [tenant] if tenant is not None else list(settings.tenants)
+    return list(settings.tenants) if tenant is None else [tenant_named(settings, tenant, "--tenant").id]
+
+
+def tenant_named(settings: Settings, name: str, hint: str) -> Tenant:
+    """A tenant. Raises click's usage error about the parameter ``hint`` for one that is not in the settings."""
+    if name not in settings.tenants:
+        raise click.BadParameter(f'there is no tenant "{name}"', param_hint=hint)
+    return settings.tenants[name]
 
 
 def callback_url(settings: Settings, entry: AccountEntry) -> str | None:

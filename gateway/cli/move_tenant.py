@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from gateway.cli.edited_settings import edit, editing
-from gateway.cli.loading import Configuration, config_option, json_option, load, refuse_to_send
+from gateway.cli.loading import Configuration, config_option, json_option, load, refuse_to_send, tenant_named
 from gateway.cli.output import print_one
 from gateway.cli.user_name import user_name
 from gateway.core.errors import SettingsError
@@ -47,8 +47,7 @@ def move_tenant(tenant: str, to: str, config: Path, as_json: bool) -> None:
 
 
 def _check_names(settings: Settings, tenant: str, to: str) -> None:
-    if tenant not in settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="'TENANT'")
+    tenant_named(settings, tenant, "'TENANT'")
     if to not in settings.stores:
         raise click.BadParameter(f'there is no store "{to}"; known are {", ".join(settings.stores)}', param_hint="'TO'")
     if not settings.further_stores:

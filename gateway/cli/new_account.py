@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.edited_settings import Edit, edited_text, editing, load_edited
-from gateway.cli.loading import Configuration, callback_url, config_option, json_option
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option, tenant_named
 from gateway.cli.output import print_one
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, LocatedMessages
@@ -61,9 +61,7 @@ def _new_name(loaded: Configuration, name: str) -> tuple[str, str]:
     tenant, slash, account = name.partition("/")
     if not slash:
         raise click.BadParameter(f"must be {NAME}", param_hint=NAME)
-    if tenant not in loaded.settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint=NAME)
-    if account in loaded.settings.tenants[tenant].accounts:
+    if account in tenant_named(loaded.settings, tenant, NAME).accounts:
         at = ("tenants", tenant, "accounts", account)
         raise click.ClickException(LocatedMessages(loaded.settings.source).at(at, "exists already"))
     return tenant, account

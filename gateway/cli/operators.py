@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import click
@@ -19,6 +19,7 @@ import msgspec
 from yarl import URL
 
 from gateway.cli.loading import config_option, http_url, json_option, load
+from gateway.cli.options import together
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
 from gateway.core.secret import Secret
@@ -53,9 +54,7 @@ def listener_options(command: Callable[..., None]) -> Callable[..., None]:
     def called(*args: Any, config: Path, admin_url: str | None, **given: Any) -> None:
         command(*args, listener=Operators(config, admin_url), **given)
 
-    for option in (json_option, config_option, admin_url_option):
-        called = option(called)
-    return called
+    return together(admin_url_option, config_option, json_option)(called)
 
 
 class Operators:
@@ -124,6 +123,11 @@ def _end_waiting(asked: NeedsApproval) -> NoReturn:
     else:
         click.echo(f"another operator must approve this: gateway approvals approve {asked.approval.id}")
     context.exit()
+
+
+def path_to(*parts: str) -> str:
+    """The path of an operators' route. Its parts are encoded here: some are what the caller typed."""
+    return "/".join(("/admin/v1", *(quote(part, safe="") for part in parts)))
 
 
 def with_query(path: str, **query: str | int | datetime | None) -> str:

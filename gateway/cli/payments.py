@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
+from gateway.cli.options import SUCH_AS, date_option, word_option
 from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.resolve import resolve, silent, sync
 from gateway.cli.review import review
@@ -40,18 +40,11 @@ for command in (review, resolve, silent, sync):
 @payments.command("list")
 @click.option("--tenant", help="Only payments of this tenant.")
 @click.option("--account", help="Only payments of this account.")
-@click.option(
-    "--state", type=click.Choice(STATES), metavar="STATE", help=f"Only payments in this state: {', '.join(STATES)}."
-)
+@word_option("--state", STATES, "Only payments in this state")
 @click.option("--merchant-reference", help="Only payments with this reference.")
 @click.option("--provider-reference", help="Only payments with this reference of the provider.")
-@click.option(
-    "--since",
-    type=parse_date,
-    metavar="DATE",
-    help="Only payments created since this time, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
-)
-@click.option("--until", type=parse_date, metavar="DATE", help="Only payments created at this time or earlier.")
+@date_option("--since", f"Only payments created since this time, {SUCH_AS}.")
+@date_option("--until", "Only payments created at this time or earlier.")
 @click.option("--cursor", help="Begin where the list before ended.")
 @limit_option
 @wide_option

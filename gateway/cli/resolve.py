@@ -3,24 +3,23 @@ look at many again."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, get_type_hints
-from urllib.parse import quote
 
 import click
 
-from gateway.cli.dates import parse_date
-from gateway.cli.operators import Operators, ask, ask_all, listener_options, with_query
-from gateway.cli.output import print_json, print_list, print_table, wide_option
-from gateway.cli.review import (
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, path_to, with_query
+from gateway.cli.options import (
     actor_option,
-    decimal,
-    print_payment,
+    amount_option,
+    date_option,
     reason_option,
     reference_option,
     why_option,
+    word_option,
     words_of,
 )
+from gateway.cli.output import print_json, print_list, print_table, wide_option
+from gateway.cli.review import print_payment
 from gateway.core.view_types import PaymentView
 from gateway.web.admin.payments import QueuedView, ResolvePayment, SyncPayments
 
@@ -30,21 +29,11 @@ SILENT_COLUMNS = ("id", "tenant", "account", "merchant_reference", "amount", "cu
 
 @click.command()
 @click.argument("payment_id", metavar="ID")
-@click.option(
-    "--state",
-    type=click.Choice(STATES),
-    metavar="STATE",
-    required=True,
-    help=f"Where it stands at the provider: {', '.join(STATES)}.",
-)
+@word_option("--state", STATES, "Where it stands at the provider", required=True)
 @reason_option
 @reference_option
-@click.option(
-    "--amount-captured", metavar="AMOUNT", callback=decimal, help="What was captured in all; without it what is due."
-)
-@click.option(
-    "--amount-refunded", metavar="AMOUNT", callback=decimal, help="What has gone back in all; without it as on record."
-)
+@amount_option("--amount-captured", "What was captured in all; without it what is due.")
+@amount_option("--amount-refunded", "What has gone back in all; without it as on record.")
 @click.option("--version", type=click.IntRange(1), metavar="N", help="Only while the payment is in this version.")
 @actor_option
 @listener_options
@@ -54,15 +43,12 @@ def resolve(payment_id: str, listener: Operators, as_json: bool, **evidence: Any
     No review need be open, and nothing is sent to the provider. A review flag is cleared, and an operation without an
     outcome ends as the evidence shows. The tenant is told by webhook.
     """
-    path = f"/admin/v1/payments/{quote(payment_id, safe='')}/resolve"
-    body = ResolvePayment(**evidence)
+    path, body = path_to("payments", payment_id, "resolve"), ResolvePayment(**evidence)
     print_payment(ask(listener, "POST", path, body=body, wanted=PaymentView), as_json)
 
 
-since_option = click.option(
-    "--since", type=parse_date, metavar="DATE", help="Only payments made at this time or later."
-)
-until_option = click.option("--until", type=parse_date, metavar="DATE", help="Only payments made before this time.")
+since_option = date_option("--since", "Only payments made at this time or later.")
+until_option = date_option("--until", "Only payments made before this time.")
 
 
 @click.command()
@@ -71,15 +57,12 @@ until_option = click.option("--until", type=parse_date, metavar="DATE", help="On
 @until_option
 @listener_options
 @wide_option
-def silent(
-    tenant: str | None, since: datetime | None, until: datetime | None, wide: bool, listener: Operators, as_json: bool
-) -> None:
+def silent(wide: bool, listener: Operators, as_json: bool, **chosen: Any) -> None:
     """List payments that expired without a word of their provider, newest first.
 
     Their only callback never came, and the provider cannot be asked: look in its portal, then use resolve.
     """
-    path = with_query("/admin/v1/payments/silent", tenant=tenant, since=since, until=until)
-    found = ask_all(listener, path, row=PaymentView)
+    found = ask_all(listener, with_query("/admin/v1/payments/silent", **chosen), row=PaymentView)
     print_list(found, SILENT_COLUMNS, as_json=as_json, wide=wide)
 
 

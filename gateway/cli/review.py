@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
-from typing import Any, get_args, get_type_hints
-from urllib.parse import quote
+from typing import Any, get_type_hints
 
 import click
 import msgspec
 
 from gateway.cli.exits import Group
 from gateway.cli.next_step import next_step
-from gateway.cli.operators import Operators, ask, ask_all, listener_options
+from gateway.cli.operators import Operators, ask, ask_all, listener_options, path_to
+from gateway.cli.options import (
+    actor_option,
+    amount_option,
+    reason_option,
+    reference_option,
+    word_option,
+    words_of,
+)
 from gateway.cli.output import print_json, print_list, print_pairs, wide_option
-from gateway.cli.user_name import user_name
-from gateway.core.money import Amount
 from gateway.core.view_types import PaymentView
 from gateway.web.admin.reviews import OpenOperationView, ResolveOperation, ResolveReview
 
@@ -34,53 +37,13 @@ REVIEW_COLUMNS = (
 OPERATION_COLUMNS = ("id", "tenant", "payment_id", "kind", "status", "note", "created_at")
 
 
-def words_of(kind: object) -> Iterator[str]:
-    """The words that a ``Literal`` inside a type allows."""
-    for inner in get_args(kind):
-        if isinstance(inner, str):
-            yield inner
-        else:
-            yield from words_of(inner)
-
-
-def _os_user() -> str:
-    name = user_name()
-    if name is None:
-        raise click.UsageError("your user has no name on this machine: give --actor")
-    return name
-
-
-def decimal(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:
-    """Read an amount. Raises click's usage error."""
-    try:
-        return None if text is None else Decimal(Amount.read(text))
-    except ValueError as problem:
-        raise click.BadParameter(str(problem)) from None
-
-
 STATES = tuple(words_of(get_type_hints(ResolveReview)["state"]))
 OUTCOMES = tuple(words_of(get_type_hints(ResolveOperation)["outcome"]))
-
-reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
-why_option = click.option("--reason", metavar="TEXT", help="Why; kept in the audit trail.")
-actor_option = click.option(
-    "--actor",
-    default=_os_user,
-    show_default="your user name",
-    metavar="NAME",
-    help="Who decides; kept in the timeline beside the id of the key.",
-)
-
 
 page_option = click.option(
     "--redirect-url",
     metavar="URL",
     help="The customer's page at the provider, for a payment that waits for its customer.",
-)
-
-
-reference_option = click.option(
-    "--provider-reference", metavar="ID", help="The provider's own id, as its portal shows it."
 )
 
 
@@ -104,40 +67,18 @@ def list_reviews(wide: bool, listener: Operators, as_json: bool) -> None:
 @review.command()
 @click.argument("payment_id")
 @reason_option
-@click.option(
-    "--state",
-    type=click.Choice(STATES),
-    metavar="STATE",
-    help=f"Set this state, if you know that the recorded one is wrong: {', '.join(STATES)}.",
-)
-@click.option(
-    "--amount-refunded",
-    metavar="AMOUNT",
-    callback=decimal,
-    help="What has gone back in all, where the provider denied how a refund ended.",
-)
+@word_option("--state", STATES, "Set this state, if you know that the recorded one is wrong")
+@amount_option("--amount-refunded", "What has gone back in all, where the provider denied how a refund ended.")
 @page_option
 @actor_option
 @listener_options
-def resolve(
-    payment_id: str,
-    reason: str,
-    state: Any,
-    amount_refunded: Any,
-    redirect_url: str | None,
-    actor: str,
-    listener: Operators,
-    as_json: bool,
-) -> None:
+def resolve(payment_id: str, listener: Operators, as_json: bool, **decided: Any) -> None:
     """Clear a payment's review flag.
 
     The payment continues in its state; --state corrects it. A payment that waits for its customer can also be ended
     without a flag (--state expired, canceled or failed) where it cannot be canceled, and its page can be set.
     """
-    body = ResolveReview(
-        reason=reason, actor=actor, state=state, amount_refunded=amount_refunded, redirect_url=redirect_url
-    )
-    path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
+    path, body = path_to("reviews", payment_id, "resolve"), ResolveReview(**decided)
     print_payment(ask(listener, "POST", path, body=body, wanted=PaymentView), as_json)
 
 
@@ -152,41 +93,19 @@ def operations(wide: bool, listener: Operators, as_json: bool) -> None:
 
 @review.command("settle")
 @click.argument("operation_id")
-@click.option(
-    "--outcome",
-    type=click.Choice(OUTCOMES),
-    metavar="OUTCOME",
-    required=True,
-    help=f"How it ended: {', '.join(OUTCOMES)}.",
-)
+@word_option("--outcome", OUTCOMES, "How it ended", required=True)
 @reason_option
 @page_option
 @reference_option
 @actor_option
 @listener_options
-def resolve_operation(
-    operation_id: str,
-    outcome: Any,
-    reason: str,
-    redirect_url: str | None,
-    provider_reference: str | None,
-    actor: str,
-    listener: Operators,
-    as_json: bool,
-) -> None:
+def resolve_operation(operation_id: str, listener: Operators, as_json: bool, **decided: Any) -> None:
     """Resolve an operation whose outcome is unknown.
 
     Nothing is sent to the provider: check there first. After a create that succeeded the payment waits for its
     customer: pass what the portal shows of it, --redirect-url (the customer's page) and --provider-reference.
     """
-    body = ResolveOperation(
-        outcome=outcome,
-        reason=reason,
-        actor=actor,
-        redirect_url=redirect_url,
-        provider_reference=provider_reference,
-    )
-    path = f"/admin/v1/operations/{quote(operation_id, safe='')}/resolve"
+    path, body = path_to("operations", operation_id, "resolve"), ResolveOperation(**decided)
     print_payment(ask(listener, "POST", path, body=body, wanted=PaymentView), as_json)
 
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from gateway.cli.dates import parse_date
 from gateway.cli.edited_settings import Edit, edit, editing
-from gateway.cli.loading import Configuration, config_option, json_option
+from gateway.cli.loading import Configuration, config_option, json_option, tenant_named
 from gateway.cli.new_credentials import new_key, new_webhook_secret
 from gateway.cli.operators import KEY, Operators, admin_url_option, ask
+from gateway.cli.options import parse_date
 from gateway.cli.output import print_one
 from gateway.core.key_families import families, family_of, next_id
 from gateway.core.views import rfc3339
@@ -92,18 +92,14 @@ def _check_usage(
 
 def _keys(loaded: Configuration, tenant: str | None) -> Keys:
     settings = loaded.settings
-    _check_tenant(loaded, tenant)
+    if tenant is not None:
+        tenant_named(settings, tenant, "--tenant")
     at = ADMIN if tenant is None else ("tenants", tenant)
     keys = settings.server.admin.keys if tenant is None else settings.tenants[tenant].keys
     listed: dict[str, tuple[BearerKey, KeyPath]] = {}
     if tenant is None and settings.server.admin.key_sha256 is not None:
         listed[OPERATOR] = (BearerKey(id=OPERATOR, sha256=""), (*ADMIN, "key_sha256"))
     return Keys(tenant, at, listed | {one.id: (one, (*at, "keys", number)) for number, one in enumerate(keys)})
-
-
-def _check_tenant(loaded: Configuration, tenant: str | None) -> None:
-    if tenant is not None and tenant not in loaded.settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
 
 
 def _begin(loaded: Configuration, keys: Keys, key_id: str | None, expires: datetime | None) -> dict[str, Any]:
@@ -165,8 +161,7 @@ def _finish_webhook(loaded: Configuration, tenant: str | None) -> dict[str, Any]
 
 def _webhook(loaded: Configuration, tenant: str | None) -> tuple[KeyPath, int]:
     """Where a tenant's webhook secrets are, and how many."""
-    _check_tenant(loaded, tenant)
-    webhook = loaded.settings.tenants[tenant or ""].webhook
+    webhook = tenant_named(loaded.settings, tenant or "", "--tenant").webhook
     if webhook is None:
         raise click.ClickException(f"tenant {tenant} has no webhook")
     return ("tenants", tenant or "", "webhook", "secrets"), len(webhook.secrets)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.cli.dates import parse_date
+from gateway.cli.options import parse_date
 from tests.support.cli import SHIPPED, run
 
 BAD = "server: {}\nbogus: 1\n"
