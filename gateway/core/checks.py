@@ -136,9 +136,10 @@ def amount(value: Any) -> str | None:
 
 
 def moment(value: Any) -> str | None:
-    """A point in time."""
-    is_aware = isinstance(value, datetime) and value.utcoffset() is not None
-    return None if is_aware else "must be a datetime with its time zone"
+    """A point in time, not so near the calendar's ends that it has no date in another time zone."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        return "must be a datetime with its time zone"
+    return None if datetime.min.year < value.year < datetime.max.year else "must be in the years 2 to 9998"
 
 
 def span(value: Any) -> str | None:

@@ -18,12 +18,17 @@ def retry_after(response: HttpResponse, at: datetime, *, most: float) -> float |
     return None if wanted is None else min(max(wanted, 0.0), most)
 
 
+def http_date(text: str) -> datetime | None:
+    """The time that a header names, in any of HTTP's three forms; None for anything else."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # a day of twenty digits is not a ``ValueError``
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)  # the asctime form names no zone
+
+
 def _seconds(text: str, at: datetime) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)  # the asctime form names no zone
-    return (aware - at).total_seconds()
+    date = http_date(text)
+    return None if date is None else (date - at).total_seconds()

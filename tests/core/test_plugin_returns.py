@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -156,6 +156,8 @@ def test_what_is_no_fact_of_an_answer(value: object) -> None:
         replace(PROVED, observation=None),
         replace(PROVED, occurred_at=datetime(2026, 1, 1)),  # the mistake that is looked for
         replace(PROVED, occurred_at="2026-01-01"),
+        replace(PROVED, occurred_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),  # no date in UTC
+        replace(PROVED, occurred_at=datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12)))),
         replace(PROVED, problem="amount"),
         Hint(provider_reference=7),  # type: ignore[arg-type]
         Hint(provider_reference="x" * 1025),

@@ -10,13 +10,13 @@ import math
 import platform
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from itertools import accumulate, product
 from time import perf_counter
 
 from gateway.core.errors import Reason, Unavailable
 from gateway.core.response_outcome import CALL_OUTCOMES
+from gateway.core.retry_after import http_date
 from gateway.core.wire import Headers, header
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.measures import Durations, Histogram
@@ -248,8 +248,5 @@ def _skews(gw: Gateway) -> list[Sample]:
 
 def _date(headers: Headers) -> datetime | None:
     """What the ``Date`` header says; None without one that can be read."""
-    try:
-        date = parsedate_to_datetime(header(headers, "date")[0])
-    except (IndexError, ValueError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    given = header(headers, "date")
+    return http_date(given[0]) if given else None
