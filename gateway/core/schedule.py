@@ -111,7 +111,7 @@ def _times(
         times = [due for due in times if due > at]
     if open_operation is not None and open_operation.status is Status.SENDING:
         silent_at = open_operation.created_at + schedules.silence
-        times.append(silent_at if silent_at > at else at + _nth(schedules.reconcile, tries))
+        times.append(silent_at if silent_at > at else at + pause_after(schedules.reconcile, tries))
     elif _can_ask(payment, open_operation, policy, at):
         times.append(at + max(schedules.pause, _next_lookup(open_operation, tries, policy.rules.poll, schedules)))
     if payment.state in EXPIRABLE and payment.expires_at is not None:
@@ -129,10 +129,11 @@ def _next_lookup(
     """The pause before the next lookup. ``own``: the provider's schedule, which holds for an unknown outcome too where
     it is shorter than the gateway's: such a provider tells by lookups only."""
     if open_operation is None:
-        return _nth(own or schedules.poll, tries)
-    reconcile = _nth(schedules.reconcile, tries)
-    return reconcile if own is None else min(reconcile, _nth(own, tries))
+        return pause_after(own or schedules.poll, tries)
+    reconcile = pause_after(schedules.reconcile, tries)
+    return reconcile if own is None else min(reconcile, pause_after(own, tries))
 
 
-def _nth(schedule: Sequence[timedelta], number: int) -> timedelta:
+def pause_after(schedule: Sequence[timedelta], number: int) -> timedelta:
+    """The pause after so many tries; the last one repeats."""
     return schedule[min(number, len(schedule) - 1)]

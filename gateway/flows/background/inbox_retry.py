@@ -12,6 +12,7 @@ from functools import partial
 
 from gateway.core import documents
 from gateway.core.errors import Conflict, Unavailable
+from gateway.core.schedule import pause_after
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store import inbox
 from gateway.drivers.store.claims import Claimant
@@ -117,5 +118,5 @@ async def retry(gw: Gateway, row: StoredCallback) -> None:
     except Exception as fault:  # one row's fault, whatever it is, must not stop the others
         known = {"tenant": row.tenant, "account": row.account, **described(fault)}
         log.error("a pending callback could not be applied", extra=known)
-        again = gw.schedules.reconcile[min(row.tries, len(gw.schedules.reconcile) - 1)]
-        await gw.store.commit(row.tenant, [inbox.postpone(row, gw.clock.now() + again)])
+        again = gw.clock.now() + pause_after(gw.schedules.reconcile, row.tries)
+        await gw.store.commit(row.tenant, [inbox.postpone(row, again)])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec.structs import replace
@@ -18,12 +19,13 @@ from gateway.core.change import Change
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause
 from gateway.core.payment import Payment, Status
-from gateway.core.schedule import can_poll, due_fact, next_check_at
+from gateway.core.schedule import can_poll, due_fact, next_check_at, pause_after
 from gateway.core.states import PAST_GRACE, apply, row_of
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.schedule import ScheduledCheck
+from gateway.drivers.store.statements import Statement
 from gateway.flows import claims
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled, read_again
 from gateway.flows.commit import commit_change
@@ -112,8 +114,17 @@ async def check(gw: Gateway, row: ScheduledCheck) -> None:
         await _reschedule(gw, row, snapshot, wait)
     except Exception as fault:  # a worker's loop: what failed is tried again, after a pause
         log.error("a check failed", extra={"payment_id": row.payment_id, **described(fault)})
-        await claims.give_up(gw, "check", row.tenant, row.payment_id)  # at once: another process may fare better
-        await gw.clock.sleep(STORE_RETRY_SECONDS)
+        if isinstance(fault, Unavailable) or not await _is_postponed(gw, row):
+            await claims.give_up(gw, "check", row.tenant, row.payment_id)  # at once: another process may fare better
+            await gw.clock.sleep(STORE_RETRY_SECONDS)
+
+
+async def _is_postponed(gw: Gateway, row: ScheduledCheck) -> bool:
+    """Store that a check that failed is made again less and less often: else it would keep others from theirs."""
+    with suppress(Unavailable):
+        await _record(gw, row, gw.clock.now() + pause_after(gw.schedules.reconcile, row.tries))
+        return True
+    return False
 
 
 async def _do_what_is_due(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[PaymentSnapshot, float]:
@@ -187,10 +198,16 @@ async def _reschedule(gw: Gateway, row: ScheduledCheck, snapshot: PaymentSnapsho
             snapshot.payment, snapshot.open_operation, tries=tries, policy=policy, schedules=schedules, at=now
         )
         if await _is_unfinished(gw, snapshot.payment):
-            again = now + max(schedules.pause, schedules.reconcile[min(tries, len(schedules.reconcile) - 1)])
+            again = now + max(schedules.pause, pause_after(schedules.reconcile, tries))
             rows.append(schedule.bring_check_forward(row.tenant, row.payment_id, again))
+    await _record(gw, row, due, *rows)
+
+
+async def _record(gw: Gateway, row: ScheduledCheck, due: datetime | None, *more: Statement) -> None:
+    """Store when a check that has changed nothing is made again."""
+    tries = row.tries + 1
     checked = schedule.record_check(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
-    await gw.store.commit(row.tenant, [checked, *rows, *claims.release(gw, "check", row.tenant, row.payment_id)])
+    await gw.store.commit(row.tenant, [checked, *more, *claims.release(gw, "check", row.tenant, row.payment_id)])
 
 
 async def _is_unfinished(gw: Gateway, payment: Payment) -> bool:

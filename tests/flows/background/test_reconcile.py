@@ -19,7 +19,7 @@ from gateway.core.payment import Operation
 from gateway.core.views import rfc3339
 from gateway.drivers.store import schedule, statements
 from gateway.flows.background import reconcile
-from gateway.flows.payments import intent
+from gateway.flows.payments import intent, lookup
 from tests.support.clients.psp_callbacks import new_payment
 from tests.support.passing_time import run_due_checks
 from tests.support.scenarios import creditkey
@@ -122,6 +122,26 @@ async def test_a_payment_at_rest_is_not_polled(timed: TimedStack, state: str) ->
     payment = await creditkey.BEGUN["authorized"](timed.stack)
     assert (await act(timed.stack, payment, {"captured": "capture", "canceled": "cancel"}[state])).status == 200
     assert await timed.next_check(payment) is None
+
+
+async def test_a_check_that_fails_makes_room_for_others(timed: TimedStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payment whose check breaks is checked less and less often, and goes on when the cause is gone."""
+
+    async def break_down(*_: object) -> None:
+        raise RuntimeError
+
+    payment, pauses = await awaiting(timed.stack), []
+    with monkeypatch.context() as broken:
+        broken.setattr(lookup, "process_hints", break_down)
+        for _ in range(4):
+            before = await timed.next_check(payment)
+            async with asyncio.timeout(10):
+                await timed.run_next()
+            pauses.append((await timed.next_check(payment)) - before)
+    assert pauses == [30 * SECOND, 2 * MINUTE, 10 * MINUTE, HOUR]
+    await edit(timed.stack, payment, status="canceled")
+    await timed.run_next()
+    assert (await timed.stack.payment(payment["id"]))["state"] == "canceled"
 
 
 # Looks at the unknown
