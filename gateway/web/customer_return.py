@@ -13,7 +13,7 @@ from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.payments import read
 from gateway.flows.payments.lookup import wait_for_hint
-from gateway.web.app_keys import GATEWAY, RETURNS
+from gateway.web.app_keys import GATEWAY, LIMITS, RETURNS
 from gateway.web.routing import allow
 
 BROWSER_WAIT = 3.0
@@ -56,14 +56,16 @@ async def redirect_customer(
 
 
 async def _wait_for_lookup(request: web.Request, tenant: str, payment_id: str) -> None:
-    """Wait shortly for the lookup of a payment. Only one browser waits per payment: each holds a connection."""
-    gw, waiting = request[GATEWAY], request.app[RETURNS]
-    if payment_id in waiting:
+    """Wait shortly for the lookup of a payment: one browser per payment, and few of a tenant, as each takes a place."""
+    gw, waiting, limits = request[GATEWAY], request.app[RETURNS], request.app[LIMITS]
+    if payment_id in waiting or not limits.may_wait(tenant):
         return
     waiting.add(payment_id)
+    limits.begin_work(tenant)
     try:
         await wait_for_hint(gw, tenant, payment_id, BROWSER_WAIT)
     finally:
+        limits.end_work(tenant)
         waiting.discard(payment_id)
 
 

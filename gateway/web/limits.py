@@ -81,13 +81,14 @@ class Buckets:
 class TenantLimits:
     """What one tenant may take: requests per second, syncs of one payment, requests in work at the same time.
 
-    One tenant's requests in work never take more than half of the ``places`` for connections, because connections in
-    work are never closed to make room. A request whose body is still arriving is not in work.
+    Connections in work are never closed to make room. So a tenant's next request is taken while it has fewer in work
+    than there are free ``places``: one busy tenant gets half, each of two a third, and some are left for the others. A
+    request whose body is still arriving is not in work.
     """
 
     def __init__(self, places: int) -> None:
         self._requests, self._syncs = Buckets(), Buckets()
-        self._most_in_work = places // 2
+        self._free = places
         self._in_work: Counter[str] = Counter()
 
     def keep(self, tenants: Container[str]) -> None:
@@ -119,14 +120,20 @@ class TenantLimits:
 
     def begin_work(self, tenant: str) -> None:
         """Count a request as in work, until ``end_work``. Raises ``rate_limited``."""
-        if self._in_work[tenant] >= self._most_in_work:
-            limit = f"at most {self._most_in_work} requests of one tenant are worked on at the same time"
+        if self._in_work[tenant] >= self._free:
+            limit = "too many requests of this tenant are worked on at the same time"
             raise TenantError("rate_limited", limit, retry_after=RETRY_AFTER)
         self._in_work[tenant] += 1
+        self._free -= 1
 
     def end_work(self, tenant: str) -> None:
         """Count a request as done."""
         self._in_work[tenant] -= 1
+        self._free += 1
+
+    def may_wait(self, tenant: str) -> bool:
+        """Whether a browser of its customers may be in work beside its own requests, for which most places are."""
+        return 2 * self._in_work[tenant] < self._free
 
 
 def part_of(rate: Rate, part: float) -> Rate:

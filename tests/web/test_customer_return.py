@@ -9,6 +9,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,8 +17,9 @@ import pytest
 
 from gateway.core.signing import make_token
 from gateway.core.strictjson import loads
+from gateway.core.wire import HttpRequest, HttpResponse
 from tests.support.clients.psp_callbacks import change_store
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, running_stack
 
 CHEAP = {"amount": "1.00", "order": order_of("1.00")}
 
@@ -421,3 +423,27 @@ async def test_an_address_that_no_header_can_carry_gets_an_answer(stack: Gateway
     back = (await addresses(stack, payment["provider_reference"]))["return"]
     reply = await stack.visit(back)
     assert (reply.status, "You can close this page" in reply.text) == (200, True)
+
+
+# Who waits
+
+
+async def test_waiting_browsers_leave_places_for_others(tmp_path: Path) -> None:
+    """While the provider hangs some browsers of a tenant wait for their lookups; a further one is sent on at once."""
+    async with running_stack(tmp_path, change=lambda settings: settings.update(limits={"connections": 8})) as stack:
+        links = [await stack.approve(await begun(stack)) for _ in range(4)]
+        asked, is_answering, send = asyncio.Queue[str](), asyncio.Event(), stack.gateway.send
+
+        async def hang(request: HttpRequest, **how: Any) -> HttpResponse:
+            asked.put_nowait(request.url)
+            await is_answering.wait()
+            return await send(request, **how)
+
+        stack.gateway.send = hang
+        waiting = [asyncio.create_task(stack.visit(link)) for link in links[:3]]
+        for _ in waiting:
+            await asked.get()
+        assert moved_on(await stack.visit(links[3]))[1]["state"] == "awaiting_customer"
+        assert not any(one.done() for one in waiting)
+        is_answering.set()
+        assert {moved_on(one)[1]["state"] for one in await asyncio.gather(*waiting)} == {"authorized"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core.errors import TenantError
 from gateway.drivers.settings import Rate
-from gateway.web.limits import Buckets, network_of, part_of
+from gateway.web.limits import Buckets, TenantLimits, network_of, part_of
 from tests.support.stack import running_stack
 
 RATE = Rate(per_second=2, burst=4)
@@ -127,3 +129,31 @@ async def test_a_tenants_rate_is_limited_alone(tmp_path: Path) -> None:
         assert replies[2].json["code"] == "rate_limited"
         assert int(replies[2].headers["Retry-After"]) > 1
         assert (await stack.call("GET", "/v1/accounts", tenant="globex")).status == 200
+
+
+def begun(limits: TenantLimits, tenant: str) -> int:
+    """How many of a hundred requests of a tenant are taken into work at the same time."""
+    count = 0
+    for _ in range(100):
+        with contextlib.suppress(TenantError):
+            limits.begin_work(tenant)
+            count += 1
+    return count
+
+
+def test_however_many_tenants_are_busy_others_have_places() -> None:
+    """One takes half of the places, the next a part of what is left; what has ended leaves room again."""
+    limits = TenantLimits(100)
+    assert [begun(limits, tenant) for tenant in ("a", "b", "c", "d")] == [50, 25, 13, 6]
+    for _ in range(50):
+        limits.end_work("a")
+    assert begun(limits, "e") == 28
+
+
+def test_browsers_wait_in_fewer_places() -> None:
+    """A tenant's own requests are still taken when no more browsers of its customers may wait."""
+    limits, waiting = TenantLimits(100), 0
+    while limits.may_wait("a"):
+        limits.begin_work("a")
+        waiting += 1
+    assert (waiting, begun(limits, "a")) == (34, 16)
