@@ -135,5 +135,5 @@ def _next_lookup(
 
 
 def pause_after(schedule: Sequence[timedelta], number: int) -> timedelta:
-    """The pause after so many tries; the last one repeats."""
+    """The pause after ``number`` attempts; the last one of the schedule repeats."""
     return schedule[min(number, len(schedule) - 1)]
