@@ -12,7 +12,7 @@ import click
 from msgspec.structs import replace
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
+from gateway.cli.loading import config_option, json_option, load, reading, refuse_unknown_account, tenants_of
 from gateway.cli.operators import Operators, ask, listener_options, path_to
 from gateway.cli.options import SUCH_AS, actor_option, date_option, together, why_option, word_option
 from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
@@ -72,6 +72,7 @@ def list_callbacks(tenant: str | None, limit: int, wide: bool, config: Path, as_
     tenants = tenants_of(settings, tenant)
     wanted = InboxFilter(limit=limit, **conditions)
     found = [callback_view(row) for row in asyncio.run(_newest(settings, tenants, wanted))]
+    refuse_unknown_account(settings, tenants, wanted.account, found)
     print_list(found, COLUMNS, as_json=as_json, wide=wide)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Never
@@ -79,6 +79,14 @@ def tenant_named(settings: Settings, name: str, hint: str) -> Tenant:
     if name not in settings.tenants:
         raise click.BadParameter(f'there is no tenant "{name}"', param_hint=hint)
     return settings.tenants[name]
+
+
+def refuse_unknown_account(
+    settings: Settings, tenants: Iterable[str], account: str | None, found: Collection[object]
+) -> None:
+    """Raise click's usage error where nothing was found because no tenant has this account, nor ever had it."""
+    if account is not None and not found and not any(account in settings.tenants[one].accounts for one in tenants):
+        raise click.BadParameter(f'no tenant has an account "{account}"', param_hint="--account")
 
 
 def callback_url(settings: Settings, entry: AccountEntry) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
+from gateway.cli.loading import config_option, json_option, load, reading, refuse_unknown_account, tenants_of
 from gateway.cli.options import SUCH_AS, date_option, word_option
 from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.resolve import resolve, silent, sync
@@ -56,10 +56,11 @@ def list_payments(
     """List payments, newest first."""
     settings = load(config).settings
     tenants = tenants_of(settings, tenant)
-    if account is not None and not any(account in settings.tenants[one].accounts for one in tenants):
-        raise click.BadParameter(f'no tenant has an account "{account}"', param_hint="--account")
     wanted = PaymentFilter(limit=limit + 1, account=account, **conditions)
+    if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
+        raise click.BadParameter("must not be before --since", param_hint="--until")
     found = asyncio.run(_found(settings, tenants, wanted))
+    refuse_unknown_account(settings, tenants, account, found)
     shown, more = found[:limit], found[limit:]
     next_cursor = shown[-1].id if more else None
     if as_json:

@@ -105,6 +105,29 @@ def section_of(query: Mapping[str, str]) -> PageRequest:
     return PageRequest(limit=limit_of(query), cursor=cursor_of(query))
 
 
+def payment_id_of(query: Mapping[str, str]) -> str | None:
+    """Read ``payment_id``. Raises ``validation_failed`` for a text that cannot be one, such as a reference."""
+    given = query.get("payment_id")
+    if given is not None and not (given.startswith("pay_") and is_id(given)):
+        raise invalid(("payment_id", 'must be the id of a payment: "pay_" and 32 hexadecimal digits'))
+    return given
+
+
+def period_of(
+    query: Mapping[str, str], since: str = "since", until: str = "until"
+) -> tuple[datetime | None, datetime | None]:
+    """Read the two ends of a period. Raises ``validation_failed``, also where it would end before it begins."""
+    begin, end = time_of(since, query), time_of(until, query)
+    refuse_backwards(begin, end, since, until)
+    return begin, end
+
+
+def refuse_backwards(begin: datetime | None, end: datetime | None, since: str, until: str) -> None:
+    """Refuse a period that ends before it begins: nothing lies in it. Raises ``validation_failed``."""
+    if begin is not None and end is not None and begin > end:
+        raise invalid((until, f"must not be before {since}"))
+
+
 def time_of(name: str, query: Mapping[str, str]) -> datetime | None:
     """Read a parameter that is a time with a zone. Raises ``validation_failed``."""
     text = query.get(name)

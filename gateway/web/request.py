@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -23,6 +24,7 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid, merged, refusals_of
 from gateway.core.masking import Mask
 from gateway.core.text_checks import may_need_checks
+from gateway.core.wording import unknown_name
 from gateway.drivers.settings import OperatorKey, Tenant
 from gateway.drivers.store.approvals import Approval
 from gateway.drivers.store.rows import PageRequest
@@ -33,7 +35,8 @@ from gateway.flows.runtime import Gateway
 from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, TURNS
 from gateway.web.body_maps import NO_MAPS, NamedMaps, renamed_rows
 from gateway.web.leaked_secrets import refuse_secrets
-from gateway.web.paging import SLICE, page_of
+from gateway.web.paging import SLICE, Page, page_of
+from gateway.web.query_parameters import refuse_backwards
 from gateway.web.responses import JSON, Reply
 
 BODY_LIMIT = 64 * 1024
@@ -120,6 +123,7 @@ class TenantCall(Call, frozen=True, kw_only=True):
         async with self.turn:
             page = await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, pauses=pauses)
         self.charge(len(page.data))
+        refuse_unknown_account(wanted, page, lambda: self.tenant.accounts)
         return Reply(view=page)
 
     def note_account(self, name: str | None) -> None:
@@ -188,13 +192,25 @@ class OperatorCall(Call, frozen=True, kw_only=True):
     ) -> Reply:
         """Answer one page of a list."""
         most_bytes = self.gw.settings.limits.page_bytes
-        return Reply(view=await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, slice_of=slice_of))
+        page = await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, slice_of=slice_of)
+        refuse_unknown_account(
+            wanted, page, lambda: {*chain(*(self.gw.tenant(one).accounts for one in self.tenants()))}
+        )
+        return Reply(view=page)
 
     def body(self, wanted: type[T]) -> T:
         """Read the body as one of our types, without card numbers. Raises ``validation_failed``."""
         body = body_as(self.sent, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
         refuse_card_data(body)
+        refuse_backwards(getattr(body, "since", None), getattr(body, "until", None), "$.since", "$.until")
         return body
+
+
+def refuse_unknown_account(wanted: PageRequest, page: Page, known: Callable[[], Collection[str]]) -> None:
+    """Refuse an empty list of an account that is not there. One that has left the settings may still have rows."""
+    name = getattr(wanted, "account", None)
+    if name is not None and not page.data and name not in (accounts := sorted(known())):
+        raise invalid(("account", unknown_name(name, accounts, "is not one of the accounts")))
 
 
 class ApprovedCall(OperatorCall, frozen=True, kw_only=True):

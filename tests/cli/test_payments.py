@@ -153,11 +153,20 @@ def test_payments_list_refuses_an_unknown_tenant(tmp_path: Path) -> None:
     assert run("payments", "list", "--tenant", "nobody", "--config", write(tmp_path)).exit_code == 2
 
 
-def test_payments_list_refuses_an_unknown_account(tmp_path: Path) -> None:
+async def test_lists_refuse_an_unknown_account(stack: GatewayStack) -> None:
     """An account that no tenant has is bad usage, not an empty list."""
-    result = run("payments", "list", "--account", "nope", "--config", write(tmp_path))
-    assert result.exit_code == 2
-    assert 'no tenant has an account "nope"' in result.stderr
+    for command in ("payments", "inbox"):
+        arguments = (command, "list", "--account", "nope", "--config", stack.folder / "settings.yaml")
+        result = await asyncio.to_thread(run, *arguments)
+        assert (command, result.exit_code) == (command, 2)
+        assert 'no tenant has an account "nope"' in result.stderr
+
+
+def test_a_list_of_a_time_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    """Nothing was created in it."""
+    bounds = ("--since", "2026-02-01", "--until", "2026-01-01")
+    result = run("payments", "list", *bounds, "--config", write(tmp_path))
+    assert (result.exit_code, "must not be before --since" in result.stderr) == (2, True)
 
 
 def test_a_store_that_is_not_there_is_unusable(tmp_path: Path) -> None:

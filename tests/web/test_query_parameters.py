@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
+from gateway.core.errors import TenantError
+from gateway.drivers.store.reads import PaymentFilter
 from gateway.web import admin
 from gateway.web.api.routes import ROUTES
+from gateway.web.paging import Page
+from gateway.web.request import refuse_unknown_account
+from gateway.web.routing import Route
 from tests.support.scenarios.inbox import admin as ask_as_operator
 from tests.support.scenarios.inbox import inbox_stack
 from tests.support.stack import GatewayStack
@@ -108,3 +117,53 @@ async def test_a_limit_is_a_short_number(stack: GatewayStack, limit: str) -> Non
     """A limit that is not 1 to 200 in at most three digits is refused."""
     reply = await stack.call("GET", f"/v1/payments?limit={limit}")
     assert (reply.status, reply.json["errors"][0]["field"]) == (422, "limit")
+
+
+EARLY, LATE = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+SLIPS = {
+    "account": {"account": "psp-mian"},
+    "payment_id": {"payment_id": "D-1001"},
+    "until": {"since": LATE, "until": EARLY},
+    "created_before": {"created_after": LATE, "created_before": EARLY},
+}
+"""Filters that nothing can pass, by the parameter that is to be named."""
+
+
+def _slips(routes: Sequence[Route[Any]]) -> list[tuple[str, str]]:
+    """Each such filter of each list: the path with its query, and the parameter's name."""
+    return [
+        (f"{route.path}?{urlencode(query)}", name)
+        for route in routes
+        for name, query in SLIPS.items()
+        if route.method == "GET" and name in {one.name for one in route.query}
+    ]
+
+
+async def test_a_filter_that_nothing_can_pass_is_refused_on_every_list(tmp_path: Path) -> None:
+    """A list that is empty because of a slip looks like one of payments that are not there."""
+    async with inbox_stack(tmp_path) as (stack, _):
+        asked = [await stack.call("GET", path) for path, _ in _slips(ROUTES)]
+        asked += [await ask_as_operator(stack, "GET", path) for path, _ in _slips(admin.ROUTES)]
+    wanted = [*_slips(ROUTES), *_slips(admin.ROUTES)]
+    refused = [(reply.status, [error["field"] for error in reply.json.get("errors", [])]) for reply in asked]
+    assert dict(zip(wanted, refused, strict=True)) == {one: (422, [one[1]]) for one in wanted}
+    assert {name for _, name in wanted} == set(SLIPS)
+
+
+async def test_a_range_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    """It would be answered as done, with a count of nothing."""
+    body = {"since": LATE, "until": EARLY, "reason": "x"}
+    async with inbox_stack(tmp_path) as (stack, _):
+        for path in ("deliveries/redeliver", "inbox/replay", "inbox/reverify", "payments/sync"):
+            reply = await ask_as_operator(stack, "POST", f"/admin/v1/{path}", body)
+            assert (path, reply.status, reply.json["detail"]) == (path, 422, "$.until: must not be before $.since")
+        reply = await stack.call("POST", "/v1/webhooks/redeliver", {"created_after": LATE, "created_before": EARLY})
+        assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, ["$.created_before"])
+
+
+def test_an_account_that_has_left_the_settings_is_listed() -> None:
+    """Its payments are still there; only where there is nothing the name was a slip."""
+    wanted = PaymentFilter(limit=50, account="psp-old")
+    refuse_unknown_account(wanted, Page(data=[msgspec.Raw(b"{}")], next_cursor=None), lambda: ["psp-main"])
+    with pytest.raises(TenantError, match="account: is not one of the accounts; known are psp-main"):
+        refuse_unknown_account(wanted, Page(data=[], next_cursor=None), lambda: ["psp-main"])

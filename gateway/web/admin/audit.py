@@ -11,7 +11,7 @@ from gateway.core.errors import invalid
 from gateway.core.views import rfc3339
 from gateway.drivers.store.audit import AuditFilter, AuditRow
 from gateway.drivers.store.rows import from_milliseconds
-from gateway.web.query_parameters import LIMIT, TIME, limit_of, parameters, time_of
+from gateway.web.query_parameters import LIMIT, TIME, limit_of, parameters, payment_id_of, period_of
 from gateway.web.request import OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -48,14 +48,15 @@ def audit_view(row: AuditRow) -> AuditView:
 async def list_acts(call: OperatorCall) -> Reply:
     """``GET /admin/v1/audit``."""
     query = call.query
+    since, until = period_of(query)
     wanted = AuditFilter(
         limit=limit_of(query),
         cursor=_cursor_of(query.get("cursor")),
         tenant=query.get("tenant"),
-        payment_id=query.get("payment_id"),
+        payment_id=payment_id_of(query),
         key_id=query.get("key"),
-        since=time_of("since", query),
-        until=time_of("until", query),
+        since=since,
+        until=until,
     )
     return await call.page(call.gw.store.audit.newest, wanted, audit_view, id_of=attrgetter("cursor"))
 

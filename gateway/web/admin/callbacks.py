@@ -19,7 +19,17 @@ from gateway.flows.callbacks.reprocess_range import OUTCOMES, reprocess_range
 from gateway.flows.masks import Masks
 from gateway.web.admin.reviews import Sentence
 from gateway.web.api.webhooks import Time
-from gateway.web.query_parameters import CURSOR, LIMIT, TIME, cursor_of, limit_of, one_of, parameters, time_of
+from gateway.web.query_parameters import (
+    CURSOR,
+    LIMIT,
+    TIME,
+    cursor_of,
+    limit_of,
+    one_of,
+    parameters,
+    payment_id_of,
+    time_of,
+)
 from gateway.web.request import Actor, OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -153,7 +163,7 @@ async def list_callbacks(call: OperatorCall) -> Reply:
         cursor=cursor_of(query),
         account=query.get("account"),
         verdict=one_of("verdict", query, VERDICTS),
-        payment_id=query.get("payment_id"),
+        payment_id=payment_id_of(query),
         since=time_of("since", query),
     )
     read = partial(reprocess.newest, call.gw.store, call.tenants())

@@ -28,8 +28,8 @@ from gateway.web.query_parameters import (
     limit_of,
     one_of,
     parameters,
+    period_of,
     section_of,
-    time_of,
 )
 from gateway.web.request import Actor, OperatorCall
 from gateway.web.responses import Reply
@@ -92,16 +92,14 @@ class QueuedView(msgspec.Struct, frozen=True, kw_only=True):
 async def payments(call: OperatorCall) -> Reply:
     """``GET /admin/v1/payments``."""
     query, tenants = call.query, call.tenants()
-    account = query.get("account")
-    if account is not None and not any(account in call.gw.tenant(one).accounts for one in tenants):
-        raise invalid(("account", f'no tenant has an account "{account}"'))
+    since, until = period_of(query)
     wanted = PaymentFilter(
         limit=limit_of(query),
         cursor=cursor_of(query),
-        account=account,
+        account=query.get("account"),
         state=one_of("state", query, [str(state) for state in State]),
-        since=time_of("since", query),
-        until=time_of("until", query),
+        since=since,
+        until=until,
         merchant_reference=query.get("merchant_reference"),
         provider_reference=query.get("provider_reference"),
     )
@@ -157,13 +155,13 @@ async def sync(call: OperatorCall) -> Reply:
 async def silent(call: OperatorCall) -> Reply:
     """``GET /admin/v1/payments/silent``."""
     call.tenants()
-    query, section = call.query, section_of(call.query)
+    query, section, (since, until) = call.query, section_of(call.query), period_of(call.query)
     wanted = SilentFilter(
         limit=section.limit,
         cursor=section.cursor,
         tenant=query.get("tenant"),
-        since=time_of("since", query),
-        until=time_of("until", query),
+        since=since,
+        until=until,
     )
     return await call.page(partial(read.silent, call.gw), wanted, listed_payment, id_of=attrgetter("payment.id"))
 

@@ -19,7 +19,7 @@ from gateway.flows import search
 from gateway.flows.runtime import Gateway
 from gateway.flows.search import Search
 from gateway.web.api.payments import listed_payment
-from gateway.web.query_parameters import CURSOR, LIMIT, TIME, cursor_of, limit_of, one_of, parameters, time_of
+from gateway.web.query_parameters import CURSOR, LIMIT, TIME, cursor_of, limit_of, one_of, parameters, period_of
 from gateway.web.request import OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -88,6 +88,7 @@ async def _refused(gw: Gateway, wanted: Search) -> list[RefusedRequestView]:
 
 def search_of(query: Mapping[str, str], tenants: list[str]) -> Search:
     """Read what is looked for. Raises ``validation_failed`` naming the parameter."""
+    since, until = period_of(query)
     wanted = Search(
         limit=limit_of(query),
         cursor=cursor_of(query),
@@ -97,13 +98,11 @@ def search_of(query: Mapping[str, str], tenants: list[str]) -> Search:
         error=_text_of("error", query),
         amount_min=_amount_of("amount_min", query),
         amount_max=_amount_of("amount_max", query),
-        since=time_of("since", query),
-        until=time_of("until", query),
+        since=since,
+        until=until,
     )
     if wanted.amount_min is not None and wanted.amount_max is not None and wanted.amount_min > wanted.amount_max:
         raise invalid(("amount_max", "must not be below amount_min"))
-    if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
-        raise invalid(("until", "must not be before since"))
     return wanted
 
 

@@ -39,8 +39,8 @@ from gateway.web.query_parameters import (
     limit_of,
     one_of,
     parameters,
+    period_of,
     section_of,
-    time_of,
 )
 from gateway.web.request import TenantCall
 from gateway.web.responses import Reply
@@ -141,14 +141,15 @@ def listed_payment(listed: ListedPayment) -> PaymentView:
 
 def filter_of(query: Mapping[str, str]) -> PaymentFilter:
     """Read the list's query parameters. Raises ``validation_failed`` naming the parameter."""
+    created_after, created_before = period_of(query, "created_after", "created_before")
     return PaymentFilter(
         limit=limit_of(query),
         cursor=cursor_of(query),
         merchant_reference=query.get("merchant_reference"),
         state=one_of("state", query, [str(state) for state in State]),
         account=query.get("account"),
-        created_after=time_of("created_after", query),
-        created_before=time_of("created_before", query),
+        created_after=created_after,
+        created_before=created_before,
     )
 
 

@@ -19,7 +19,16 @@ from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows.webhooks import read, redelivery
 from gateway.flows.webhooks.redelivery import TenantEndpoint
 from gateway.web.api import examples
-from gateway.web.query_parameters import CURSOR, LIMIT, cursor_of, limit_of, one_of, parameters
+from gateway.web.query_parameters import (
+    CURSOR,
+    LIMIT,
+    cursor_of,
+    limit_of,
+    one_of,
+    parameters,
+    payment_id_of,
+    refuse_backwards,
+)
 from gateway.web.request import TenantCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -80,6 +89,7 @@ async def redeliver(call: TenantCall) -> Reply:
 async def redeliver_many(call: TenantCall) -> Reply:
     """``POST /v1/webhooks/redeliver``."""
     body = call.body(RedeliverBody)
+    refuse_backwards(body.created_after, body.created_before, "$.created_after", "$.created_before")
     wanted = RedeliveryFilter(status=body.status, created_after=body.created_after, created_before=body.created_before)
     async with call.turn:
         count = await redelivery.redeliver_many(call.gw, call.tenant.id, wanted)
@@ -116,7 +126,7 @@ def filter_of(query: Mapping[str, str]) -> DeliveryFilter:
         limit=limit_of(query),
         cursor=cursor_of(query),
         status=one_of("status", query, STATUSES),
-        payment_id=query.get("payment_id"),
+        payment_id=payment_id_of(query),
     )
 
 
