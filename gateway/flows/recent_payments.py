@@ -6,11 +6,13 @@ is committed only where the row is still at the same revision.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from gateway.core import documents
 from gateway.core.payment import Payment
 
-MAX_BYTES = 8 * 1024 * 1024
-"""The size of all documents together: room for about ten thousand payments of the usual size."""
+MAX_BYTES = 32 * 1024 * 1024
+"""The size of all documents together: room for about forty thousand payments of the usual size."""
 
 
 class RecentPayments:
@@ -19,7 +21,8 @@ class RecentPayments:
     def __init__(self, most: int = MAX_BYTES) -> None:
         self._most = most
         self._bytes = 0
-        self._documents: dict[tuple[str, str], str] = {}  # a text takes a third of what the payment would
+        # A text takes a third of what the payment would. A dict would walk over all it lost to find its oldest.
+        self._documents: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def note(self, payment: Payment) -> None:
         """Keep a payment as it was just written; where there is no room the oldest are forgotten."""
@@ -28,8 +31,7 @@ class RecentPayments:
         self._documents[payment.tenant, payment.id] = document
         self._bytes += len(document)
         while self._bytes > self._most:
-            oldest = next(iter(self._documents))
-            self._bytes -= len(self._documents.pop(oldest))
+            self._bytes -= len(self._documents.popitem(last=False)[1])
 
     def forget(self, tenant: str, payment_id: str) -> None:
         """Forget a payment that has changed, or whose customer is erased."""
