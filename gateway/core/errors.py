@@ -84,7 +84,7 @@ PROBLEMS: dict[str, Problem] = {
     "rate_limited": Problem(429, "Too many requests"),
     "internal_error": Problem(500, "An internal error of the gateway, which is in its log"),
     "provider_error": Problem(502, "A request to the provider that has to come first failed; nothing was stored"),
-    "store_unavailable": Problem(503, "The store cannot be written; nothing was done"),
+    "store_unavailable": Problem(503, "The store cannot be used just now; this request did nothing"),
     "store_in_doubt": Problem(503, "Whether the store has written it is not known yet"),
     "low_disk": Problem(503, "The store's disk is almost full; nothing was done"),
     "shutting_down": Problem(503, "The gateway is stopping"),

@@ -224,9 +224,10 @@ GUIDES: dict[str, Guide] = {
         {"detail": "no connection to the provider could be made"},
     ),
     "store_unavailable": Guide(
-        "The gateway's store cannot be written just now. Nothing was done.",
-        "Repeat the request after `Retry-After` seconds.",
-        {"detail": "the store cannot be written; nothing was done"},
+        "The gateway's store cannot be used just now. This request did nothing; an earlier one under its"
+        " `Idempotency-Key` may have had its effect.",
+        "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`: it has one effect.",
+        {"detail": "the store cannot be used just now; this request did nothing"},
     ),
     "store_in_doubt": Guide(
         "The connection to the gateway's store was lost while the request was stored. It is found out whether it was;"
@@ -240,8 +241,9 @@ GUIDES: dict[str, Guide] = {
         {"detail": "the store's disk is almost full; nothing was done"},
     ),
     "shutting_down": Guide(
-        "The gateway is stopping or being restarted. Nothing was done.",
-        "Repeat the request after `Retry-After` seconds.",
+        "The gateway is stopping or being restarted. This request did nothing; an earlier one under its"
+        " `Idempotency-Key` may have had its effect.",
+        "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`.",
         {"detail": "the gateway is stopping"},
     ),
     "storage_budget_exceeded": Guide(

@@ -70,7 +70,7 @@ class Tasks:
         return task
 
     async def finish(self, name: str, work: Coroutine[Any, Any, T]) -> T:
-        """Do such work and return its result. Raises ``InDoubt`` in a request when the store keeps the work waiting."""
+        """Do such work and return its result. In a request ``InDoubt``: the store fails, or keeps it waiting."""
         if answering.get() is not asyncio.current_task():
             return await self.start(name, work)
         over = asyncio.Event()
@@ -78,8 +78,8 @@ class Tasks:
         task = self.start(name, work)
         task.add_done_callback(lambda _: over.set())
         await over.wait()
-        if not task.done():
-            raise InDoubt(task)
+        if not task.done() or isinstance(task.exception(), Unavailable):
+            raise InDoubt(task)  # what it had begun may have its effect
         return await task
 
     def is_running(self, name: str) -> bool:

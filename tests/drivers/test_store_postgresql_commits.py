@@ -305,6 +305,29 @@ async def test_who_answers_a_request_does_not_wait_for_what_is_in_doubt(
     assert pool.answers == []
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+async def test_who_answers_a_request_is_never_told_that_nothing_was_done(
+    monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    """Where it will not be known: the store closes, or finding out fails."""
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 60.0)
+    pool = Scripted(CUT, *([NothingSent("down")] * 100 if is_closed else [found("not a result's form")]), None)  # type: ignore[list-item]
+    written = Commits(pool, Measures())
+
+    async def answered() -> InDoubt:
+        answering.set(asyncio.current_task())
+        with pytest.raises(InDoubt) as told:
+            await written.commit("acme", UNIT)
+        return told.value
+
+    told = asyncio.create_task(answered())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 0.0)
+    await written.close()
+    assert isinstance(await (await told).decided, Unavailable)
+
+
 async def test_what_is_known_in_time_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request is answered as if nothing had happened."""
     monkeypatch.setattr(commits, "DOUBT_WAIT_SECONDS", 60.0)

@@ -18,7 +18,7 @@ from gateway.drivers.store.postgresql.engine import PostgresqlEngine
 from gateway.drivers.store.statements import Statement, Unit
 from tests.drivers.test_store_postgresql_faults import held, waiting
 from tests.support.postgresql import shut
-from tests.support.scenarios.creditkey import COMPLETE, act, awaiting, calls, captured
+from tests.support.scenarios.creditkey import COMPLETE, act, authorized, awaiting, calls, captured
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import with_operator
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
@@ -96,16 +96,27 @@ async def test_a_repetition_may_be_first(stack: GatewayStack) -> None:
     assert len(await stack.provider_orders("creditkey")) == 1
 
 
-async def test_a_refund_in_doubt_is_made_once(stack: GatewayStack) -> None:
+@pytest.mark.parametrize(
+    ("verb", "made", "call"),
+    [
+        ("capture", authorized, "confirm_order"),
+        ("cancel", authorized, "cancel_order"),
+        ("update", authorized, "update_order"),
+        ("refund", captured, "refund"),
+    ],
+)
+async def test_an_operation_in_doubt_is_made_once(
+    stack: GatewayStack, verb: str, made: Callable[[GatewayStack], Awaitable[Any]], call: str
+) -> None:
     """Its repetition is answered with what it came to."""
-    payment, key = await captured(stack), new_key()
-    doubt = Doubt(stack)
-    await in_doubt(act(stack, payment, "refund", {"amount": "10.00"}, key=key))
+    payment, key = await made(stack), new_key()
+    before, doubt = await calls(stack, payment), Doubt(stack)
+    await in_doubt(act(stack, payment, verb, key=key))
     await doubt.end(is_written=True)
     await stack.gateway.tasks.drain(10)
-    again = await act(stack, payment, "refund", {"amount": "10.00"}, key=key)
-    assert (again.status, again.json["payment"]["amount_refunded"]) == (201, "10.00")
-    assert await calls(stack, payment, "refund") == ["refund"]
+    again = await act(stack, payment, verb, key=key)
+    assert again.status == (201 if verb == "refund" else 200)
+    assert (await calls(stack, payment))[len(before) :] == [call]
 
 
 async def test_what_a_lookup_showed_is_told_once_it_is_known(stack: GatewayStack) -> None:

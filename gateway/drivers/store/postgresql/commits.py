@@ -189,13 +189,17 @@ class Commits:
                     return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_RETRY_SECONDS)
-            self._resolve(one, Unavailable("whether the unit was written is not known"))
+            self._give_up(one, "whether the unit was written is not known")
         except asyncio.CancelledError:
-            self._resolve(one, Unavailable("the store was closed before it was known whether the unit was written"))
+            self._give_up(one, "the store was closed before it was known whether the unit was written")
             raise
         except Exception:  # a bug here must not leave the caller waiting forever
-            self._resolve(one, Unavailable("whether the unit was written is not known"))
+            self._give_up(one, "whether the unit was written is not known")
             raise
+
+    def _give_up(self, one: _Commit, why: str) -> None:
+        one.report_doubt()  # else who answers a request would say that nothing was done
+        self._resolve(one, Unavailable(why))
 
     def _resolve(self, one: _Commit, failure: GatewayError | None) -> None:
         self._measures.commit_seconds.add(perf_counter() - one.began)
