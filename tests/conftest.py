@@ -16,7 +16,7 @@ import pytest_asyncio
 from hypothesis import Phase, settings
 
 from tests.support import postgresql
-from tests.support.stack import GatewayStack, running_stack
+from tests.support.stack import GatewayStack, drop_databases, running_stack
 
 settings.register_profile("unshrunk", phases=(Phase.generate,))  # ``make sabotage`` wants to know that, not why
 
@@ -72,6 +72,7 @@ def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder, in memory where there is enough of it; only that of a test that fails is kept."""
     yield tmp_path
     forget_compiled(tmp_path)
+    drop_databases(tmp_path)
     if HAS_FAILED not in request.node.stash:
         shutil.rmtree(tmp_path, ignore_errors=True)
 

@@ -11,7 +11,7 @@ from gateway.core.errors import Unavailable
 from gateway.drivers.store.refused_requests import RefusedRequest
 from gateway.flows import refused_requests
 from tests.support.clients.psp_callbacks import call_back
-from tests.support.stack import GatewayStack, Reply, of_sqlite, psp_body, running_stack
+from tests.support.stack import GatewayStack, Reply, psp_body, running_stack
 
 
 async def kept(stack: GatewayStack, reply: Reply) -> list[RefusedRequest]:
@@ -60,7 +60,6 @@ async def test_what_is_refused_without_proof_is_not_kept(stack: GatewayStack) ->
     assert (row.code, row.fields) == ("repeated_final", "")
 
 
-@of_sqlite
 async def test_a_stop_loses_none(tmp_path: Path) -> None:
     """What waits is written before the store closes."""
     async with running_stack(tmp_path) as stack:

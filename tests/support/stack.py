@@ -35,9 +35,9 @@ from tests.support.virtual_clock import VirtualClock
 ENGINE = "GATEWAY_TEST_ENGINE"
 """The environment variable that lets stacks keep their store on another engine than SQLite: ``postgresql``."""
 
-of_sqlite = pytest.mark.skipif(ENGINE in os.environ, reason="rests on what only a store in the stack's folder has")
-"""Marks a test of what SQLite has and a shared store has not: a file that a second start finds, a disk, a lock, reads
-that need no connection and so no time."""
+of_sqlite = pytest.mark.skipif(ENGINE in os.environ, reason="of what a shared store has not")
+"""Marks a test of what SQLite has and a shared store has not: a disk, a lock, a process that is alone, sizes of rows,
+reads that need no connection and so no time."""
 
 STANDING_STILL = 3.0
 """Seconds in which a gateway stops whose time stands still: what sleeps then sleeps to the end."""
@@ -331,12 +331,27 @@ async def running_stack(
     """
     if engine is None and clock is not None and ENGINE in os.environ:
         pytest.skip("its clock is moved by the test, which the database does not see")
-    with contextlib.ExitStack() as databases:
-        if (engine or os.environ.get(ENGINE)) == "postgresql":
-            url = databases.enter_context(fresh_database())
-            change = _with_store(url, change)
-        async with _running_stack(folder, change, clock, extra_plugins) as stack:
-            yield stack
+    if (engine or os.environ.get(ENGINE)) == "postgresql":
+        change = _with_store(_database_of(folder), change)
+    async with _running_stack(folder, change, clock, extra_plugins) as stack:
+        yield stack
+
+
+_databases: dict[Path, tuple[str, contextlib.ExitStack]] = {}
+
+
+def _database_of(folder: Path) -> str:
+    """The database that takes the place of the file in a stack's folder, and stays as long as that would."""
+    if folder not in _databases:
+        opened = contextlib.ExitStack()
+        _databases[folder] = opened.enter_context(fresh_database()), opened
+    return _databases[folder][0]
+
+
+def drop_databases(folder: Path) -> None:
+    """Drop those of a folder that is deleted."""
+    for one in [one for one in _databases if one.is_relative_to(folder)]:
+        _databases.pop(one)[1].close()
 
 
 def _with_store(url: str, change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:

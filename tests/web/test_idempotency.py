@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.flows.payments import idempotency
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, of_sqlite, psp_body, running_stack
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -273,7 +273,6 @@ async def test_an_unknown_payment_holds_its_reference(stack: GatewayStack) -> No
     assert len(await stack.provider_requests("psp")) == 1
 
 
-@of_sqlite
 async def test_a_restart_does_not_forget_a_key(tmp_path: Path) -> None:
     """The stored answer outlives the process."""
     body, key = psp_body(), new_key()

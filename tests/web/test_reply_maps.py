@@ -16,7 +16,6 @@ from tests.support.stack import (
     Reply,
     creditkey_body,
     new_key,
-    of_sqlite,
     psp_body,
     running_stack,
 )
@@ -145,7 +144,6 @@ async def test_an_unknown_map_does_nothing(mapped: GatewayStack) -> None:
     assert [error["field"] for error in both.json["errors"]] == ["map", "reply"]
 
 
-@of_sqlite
 async def test_a_repeated_request_is_answered_though_its_map_is_gone(tmp_path: Path) -> None:
     """The payment exists; to say that nothing was done would be wrong."""
     body, key = psp_body(), new_key()
@@ -221,7 +219,6 @@ async def test_a_webhook_has_own_names_in_data(tmp_path: Path) -> None:
     assert second["data"]["zahlung"]["link"] == payment["redirect_url"]
 
 
-@of_sqlite
 async def test_every_try_sends_the_same_bytes_whatever_became_of_the_map(tmp_path: Path) -> None:
     """The body is made with the change that it reports: a map that changes later changes later webhooks only."""
     async with running_stack(tmp_path, change=listening("own", {"before": "id"})) as stack:

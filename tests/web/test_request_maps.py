@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, of_sqlite, running_stack
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -231,7 +231,6 @@ async def test_the_same_body_means_two_things_under_two_maps(mapped: GatewayStac
     assert (await mapped.create(body, key=key)).json["code"] == "idempotency_key_reused"
 
 
-@of_sqlite
 async def test_a_repeated_request_is_answered_whatever_became_of_its_map(tmp_path: Path) -> None:
     """A map that makes something else since, nothing that can be used, or is gone, changes no request that was made."""
     body, key = desk(), new_key()

@@ -17,7 +17,7 @@ from gateway.flows.callbacks import apply
 from tests.support.clients.psp_callbacks import change_store, expire, new_payment, post, signed_body
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import BALK, RELENT, balked, deliver, inbox_stack, rows, state_of, verdicts
-from tests.support.stack import GatewayStack, of_sqlite, psp_body
+from tests.support.stack import GatewayStack, psp_body
 from tests.support.virtual_clock import VirtualClock
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -182,7 +182,6 @@ async def test_a_row_remembers_what_it_was(slow: Slow) -> None:
     assert (earlier.verdict, earlier.by, earlier.how) == ("pending", "gateway", "retry")
 
 
-@of_sqlite
 async def test_a_store_that_is_down_is_asked_less_and_less_often(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker outlives the failures and its pauses grow to a minute."""
     pauses: list[float] = []

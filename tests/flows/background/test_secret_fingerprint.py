@@ -15,7 +15,7 @@ from tests.support.cli import run
 from tests.support.factories.settings import problems
 from tests.support.server_process import running_server_process
 from tests.support.settings_file import reload, with_operator
-from tests.support.stack import of_sqlite, running_stack
+from tests.support.stack import running_stack
 
 FIRST, SECOND, THIRD = (f"the {name} secret of this store, long enough" for name in ("first", "second", "third"))
 
@@ -44,7 +44,6 @@ async def starts(folder: Path, *secrets: str) -> bool:
         return False
 
 
-@of_sqlite
 async def test_a_store_is_used_with_the_secret_it_knows(tmp_path: Path) -> None:
     """Another one is refused until it was listed first; after that the one before may go, and alone is refused."""
     tried = [(FIRST,), (SECOND,), (FIRST,), (SECOND, FIRST), (FIRST,), (THIRD, FIRST), (SECOND,), (SECOND, SECOND[1:])]
@@ -60,7 +59,6 @@ async def test_a_store_is_used_with_the_secret_it_knows(tmp_path: Path) -> None:
     ]
 
 
-@of_sqlite
 async def test_a_secret_that_is_listed_second_changes_nothing_yet(tmp_path: Path) -> None:
     """It is accepted, so that providers can be told; the store keeps the first."""
     tried = [(FIRST,), (FIRST, SECOND), (SECOND,), (FIRST,)]
@@ -94,7 +92,6 @@ async def test_serve_ends_with_two_and_names_the_line(tmp_path: Path) -> None:
     assert SECOND not in errors
 
 
-@of_sqlite
 async def test_a_reload_is_held_to_it_too(tmp_path: Path) -> None:
     """A wrong secret waits for a restart, which will refuse it; a list with the right one becomes current."""
     async with running_stack(tmp_path, change=with_secrets(FIRST)) as stack:
@@ -107,7 +104,6 @@ async def test_a_reload_is_held_to_it_too(tmp_path: Path) -> None:
     assert await starts(tmp_path, SECOND)
 
 
-@of_sqlite
 async def test_a_lost_secret_is_forgotten_on_purpose(tmp_path: Path) -> None:
     """``gateway recover --forget-secret`` lets the next start take another one."""
     assert await starts(tmp_path, FIRST)

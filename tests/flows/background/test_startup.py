@@ -8,10 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.errors import SettingsError
-from tests.support.stack import of_sqlite, psp_body, run_gateway, running_stack
+from tests.support.stack import psp_body, run_gateway, running_stack
 
 
-@of_sqlite
 async def test_a_deposit_method_in_use_cannot_be_removed(tmp_path: Path) -> None:
     """A start without a deposit method that open payments name is refused, and the method named."""
     async with running_stack(tmp_path) as stack:
@@ -34,7 +33,6 @@ async def test_a_deposit_method_in_use_cannot_be_removed(tmp_path: Path) -> None
             pass
 
 
-@of_sqlite
 async def test_an_account_cannot_change_its_provider_under_open_payments(tmp_path: Path) -> None:
     """A start with an account of another provider than its open payments have is refused, and the account named."""
     async with running_stack(tmp_path) as stack:

@@ -20,7 +20,7 @@ from gateway.flows.callbacks.reprocess import Order, Reprocessed
 from tests.support.clients.psp_callbacks import credentials, new_payment, post, signed_body
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import RIGHT, WRONG, api2, balked, deliver, inbox_stack, rows, state_of, verdicts
-from tests.support.stack import GatewayStack, of_sqlite, running_stack
+from tests.support.stack import GatewayStack, running_stack
 
 REPLAY, REVERIFY = Order(by="dana", how="replay"), Order(by="dana", how="reverify")
 DRY_REPLAY, DRY_REVERIFY = Order(by="dana", how="replay", dry_run=True), Order(by="dana", how="reverify", dry_run=True)
@@ -216,7 +216,6 @@ async def test_the_stored_hash_is_no_token(tmp_path: Path) -> None:
         assert isinstance((await reverified(stack)).evaluation.verdict, Refused)
 
 
-@of_sqlite
 async def test_the_previous_token_is_known_while_it_is_accepted(tmp_path: Path) -> None:
     """A sender that still has the generation before is believed once that is accepted."""
 

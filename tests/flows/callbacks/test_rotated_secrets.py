@@ -13,7 +13,7 @@ import pytest
 from tests.support.clients.psp_callbacks import credentials, new_payment, post, signed_body
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import loaded_with, reload, with_operator
-from tests.support.stack import GatewayStack, creditkey_body, of_sqlite, psp_body, running_stack, simulated
+from tests.support.stack import GatewayStack, creditkey_body, psp_body, running_stack, simulated
 
 OLD, NEW = "the master secret that this store began with", "the master secret that takes the place of the other"
 
@@ -61,7 +61,6 @@ async def test_addresses_and_credentials_of_the_old_secret_are_believed(tmp_path
         assert await uses(stack) == {"server.secrets[1]": {"address": 1, "credentials": 2}}
 
 
-@of_sqlite
 async def test_a_start_with_both_accepts_what_the_old_one_made(tmp_path: Path) -> None:
     """As a reload does: the store is used with the new one from then on."""
     async with running_stack(tmp_path, change=with_secrets(OLD)) as before:

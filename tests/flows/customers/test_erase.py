@@ -236,7 +236,6 @@ async def test_the_erasure_of_several_tenants_is_on_record_for_each(stack: Gatew
     assert await acts(stack) == [("customers.erase", None, None), *asked, *before]
 
 
-@of_sqlite
 async def test_nothing_is_remembered_of_who_is_erased(stack: GatewayStack) -> None:
     """Not even of a payment that has ended without this process knowing, which remembers it as one that waits."""
     payment, recent = await paid(stack), stack.gateway.memory.recent_payments

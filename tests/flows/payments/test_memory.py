@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from tests.support.scripted_provider import KEY, ScriptedStack, running_scripted_stack
-from tests.support.stack import of_sqlite
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -123,7 +122,6 @@ async def test_memory_that_holds_a_secret_is_refused(scripted: ScriptedStack, me
     assert await memory_of(scripted, created.json) == {}
 
 
-@of_sqlite
 async def test_it_outlives_the_process(tmp_path: Path) -> None:
     """It is stored with the payment."""
     async with running_scripted_stack(tmp_path) as scripted:

@@ -24,7 +24,7 @@ from tests.support.clients.raw_http import (
     client,
     get,
 )
-from tests.support.stack import GatewayStack, key_of, new_key, of_sqlite, psp_body
+from tests.support.stack import GatewayStack, key_of, new_key, psp_body
 
 SOON = 0.1
 """Seconds of the deadline under test."""
@@ -76,7 +76,6 @@ KINDS: dict[Callable[[Client], Awaitable[None]], str] = {
 
 
 @pytest.mark.parametrize("hold", KINDS, ids=lambda kind: kind.__name__)
-@of_sqlite
 async def test_nobody_holds_a_connection_longer_than_its_deadline(
     tmp_path: Path, hold: Callable[[Client], Awaitable[None]]
 ) -> None:
@@ -87,7 +86,6 @@ async def test_nobody_holds_a_connection_longer_than_its_deadline(
         await one.closed()
 
 
-@of_sqlite
 async def test_short_answers_that_are_not_taken_go_as_well(tmp_path: Path) -> None:
     """Answers that wait in the kernel only, because the client does not read, end with the idle connection."""
     timeouts = {"idle_connection": SOON}
@@ -96,7 +94,6 @@ async def test_short_answers_that_are_not_taken_go_as_well(tmp_path: Path) -> No
         await one.closed()
 
 
-@of_sqlite
 async def test_an_operators_connection_has_the_same_deadlines(tmp_path: Path) -> None:
     """A body on the operators' listener that does not arrive is refused, and the connection ends."""
     async with bounded_stack(tmp_path, timeouts={"request_body": SOON}) as stack, client(stack.admin_url) as one:
@@ -104,7 +101,6 @@ async def test_an_operators_connection_has_the_same_deadlines(tmp_path: Path) ->
         await one.closed()
 
 
-@of_sqlite
 async def test_an_answer_taken_in_sips_ends_too(tmp_path: Path) -> None:
     """A client that takes a little all the time does not keep a long answer going for ever."""
     timeouts = {"write": SOON}
@@ -119,7 +115,6 @@ async def test_an_answer_taken_in_sips_ends_too(tmp_path: Path) -> None:
         assert taken < 1_000_000
 
 
-@of_sqlite
 async def test_a_long_answer_arrives_whole(tmp_path: Path) -> None:
     """A client that reads gets all of it, and asks again on the same connection."""
     async with bounded_stack(tmp_path) as stack, client(stack.url) as one:
@@ -128,7 +123,6 @@ async def test_a_long_answer_arrives_whole(tmp_path: Path) -> None:
         assert await one.ask() == 200
 
 
-@of_sqlite
 async def test_a_kept_connection_is_kept_while_it_is_used(tmp_path: Path) -> None:
     """The deadline of an idle connection begins anew with each answer."""
     async with bounded_stack(tmp_path, timeouts={"idle_connection": SOON}) as stack, client(stack.url) as one:
@@ -167,7 +161,6 @@ async def held(url: str, hold: Callable[[Client], Awaitable[None]], count: int) 
 
 
 @pytest.mark.parametrize("hold", [idle, half_a_head, half_a_body, unread], ids=lambda kind: kind.__name__)
-@of_sqlite
 async def test_who_comes_finds_a_place(tmp_path: Path, hold: Callable[[Client], Awaitable[None]]) -> None:
     """However the places are held, the next callers are answered at once; a proved connection stays through it all."""
     async with bounded_stack(tmp_path, connections=8) as stack, client(stack.url) as known:
@@ -181,7 +174,6 @@ async def test_who_comes_finds_a_place(tmp_path: Path, hold: Callable[[Client], 
                 await one.closed()
 
 
-@of_sqlite
 async def test_a_request_in_work_is_never_cut_off(tmp_path: Path) -> None:
     """With all places taken by work a newcomer is closed, and the work is answered."""
     let_go, asked = asyncio.Event(), asyncio.Semaphore(0)
@@ -203,7 +195,6 @@ async def test_a_request_in_work_is_never_cut_off(tmp_path: Path) -> None:
             assert await some[0].ask() == 200
 
 
-@of_sqlite
 async def test_one_tenants_work_leaves_places_to_others(tmp_path: Path) -> None:
     """Of eight places a tenant's slow requests take four: its next one may come again, another tenant's is taken."""
     let_go, asked = asyncio.Event(), asyncio.Semaphore(0)
@@ -227,7 +218,6 @@ async def test_one_tenants_work_leaves_places_to_others(tmp_path: Path) -> None:
             assert [(await other.answer()).split()[1] for other in (*clients, one)] == [b"201"] * 5
 
 
-@of_sqlite
 async def test_operators_have_places_of_their_own(tmp_path: Path) -> None:
     """``/readyz`` answers while strangers hold every place of the public listener, and many of the operators'."""
     async with (
@@ -239,7 +229,6 @@ async def test_operators_have_places_of_their_own(tmp_path: Path) -> None:
         assert await operator.ask(get("/readyz")) == 200
 
 
-@of_sqlite
 async def test_one_address_has_its_limit(tmp_path: Path) -> None:
     """Beyond ``connections_per_address`` a newcomer is closed at once; when another leaves there is a place again."""
     async with bounded_stack(tmp_path, connections_per_address=3) as stack, held(stack.url, idle, 3) as clients:
@@ -252,7 +241,6 @@ async def test_one_address_has_its_limit(tmp_path: Path) -> None:
         assert clients[2].is_open
 
 
-@of_sqlite
 async def test_too_many_connections_are_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A flood of connections is one warning with a count, not a line each."""
     timeouts = {"idle_connection": SOON}  # looks more often
@@ -303,7 +291,6 @@ async def test_a_head_behind_another_request_has_the_same_size(stack: GatewaySta
 
 
 @pytest.mark.parametrize("around", [b"0\r\n" + b"X-Y: %s\r\n" % (b"x" * 4000), b"1;%s\r\n{\r\n" % (b"x" * 40_000)])
-@of_sqlite
 async def test_what_surrounds_a_body_is_bounded(tmp_path: Path, around: bytes) -> None:
     """Trailers and extensions of chunks without end do not pile up."""
     head = HALF_A_BODY_OF_ACME.replace(b"Content-Length: 9", b"Transfer-Encoding: chunked")[:-1]
@@ -368,7 +355,6 @@ async def test_others_have_their_turn_between_pipelined_requests(stack: GatewayS
     assert len(set(turns)) >= 19  # nothing is behind the last
 
 
-@of_sqlite
 async def test_requests_behind_work_are_not_read(tmp_path: Path) -> None:
     """While a request is in work no more than a little is read behind it, and all of it is answered later."""
     let_go, asked = asyncio.Event(), asyncio.Event()

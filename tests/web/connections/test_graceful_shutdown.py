@@ -21,7 +21,7 @@ from gateway.web.connections.graceful_shutdown import drop_new_connections
 from gateway.web.server import running
 from tests.support.clients.keep_alive import Connection, Reply, Reset, connected
 from tests.support.server_process import ServerProcess, running_server_process
-from tests.support.stack import creditkey_body, key_of, new_key, of_sqlite, running_stack
+from tests.support.stack import creditkey_body, key_of, new_key, running_stack
 
 CYCLES = 10
 KEEPING, HASTY = 8, 4
@@ -182,7 +182,6 @@ def head(line: str, *headers: str | bytes) -> bytes:
     return b"\r\n".join(one if isinstance(one, bytes) else one.encode() for one in lines) + b"\r\n\r\n"
 
 
-@of_sqlite
 async def test_stopping_has_one_deadline(tmp_path: Path) -> None:
     """A request that never ends, and its operation, keep the server only as long as it may take to stop."""
     let_go, asked = asyncio.Event(), asyncio.Event()

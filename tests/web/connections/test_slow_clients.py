@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from gateway.drivers.store.reads import PaymentFilter
 from tests.support.clients.raw_http import bounded_stack, client
 from tests.support.scenarios.inbox import inbox_of
-from tests.support.stack import GatewayStack, key_of, new_key, of_sqlite, run_gateway, running_stack
+from tests.support.stack import GatewayStack, key_of, new_key, run_gateway, running_stack
 from tests.web.test_response_headers import headers_of
 
 KEY = f"Authorization: Bearer {key_of('acme')}"
@@ -54,7 +54,6 @@ def half_requests(stack: GatewayStack) -> dict[str, bytes]:
     }
 
 
-@of_sqlite
 async def test_a_body_that_drips_too_long_is_408(hasty: GatewayStack) -> None:
     """Callers and providers read that their body did not arrive; nothing is stored, and the connection ends."""
     for name, request in half_requests(hasty).items():
@@ -71,7 +70,6 @@ async def test_a_body_that_drips_too_long_is_408(hasty: GatewayStack) -> None:
     assert await hasty.gateway.store.payments("acme", PaymentFilter(limit=1)) == []
 
 
-@of_sqlite
 async def test_a_body_that_breaks_off_is_408_or_a_closed_connection(
     hasty: GatewayStack, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -163,7 +161,6 @@ def impatient(stack: GatewayStack) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v1/payments HTTP/1.1\r\nHost: x\r\n"])
-@of_sqlite
 async def test_a_head_that_does_not_arrive_ends_its_connection(tmp_path: Path, begun: bytes) -> None:
     """A connection that sends no request, or half a head, is closed when the time for it is over."""
     async with running_stack(tmp_path) as stack:
@@ -172,7 +169,6 @@ async def test_a_head_that_does_not_arrive_ends_its_connection(tmp_path: Path, b
         assert await raw(stack.url, begun) == b""
 
 
-@of_sqlite
 async def test_a_slow_head_on_a_kept_connection_ends_it(tmp_path: Path) -> None:
     """The time for a head begins anew with its first byte after an answered request."""
     whole = b"GET /problems/not_found HTTP/1.1\r\nHost: x\r\n\r\n"
