@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.drivers.settings.published_credentials import PUBLISHED
+from gateway.drivers.settings.weak_credentials import PUBLISHED
 from tests.support.cli import SHIPPED, run, running
 from tests.support.factories.settings import ENVIRON, WHSEC, load, problems, sha
 from tests.tools.published import TABLE, table

@@ -15,7 +15,7 @@ from gateway.core.signing import sha256_hex
 from gateway.drivers.settings.weak_credentials import signing_bytes
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "gateway/drivers/settings/published_credentials.py"
+TABLE = ROOT / "gateway/drivers/settings/published_credentials.txt"
 FILES = (
     "settings.yaml",
     "*.md",
@@ -50,16 +50,8 @@ def published() -> frozenset[str]:
 
 
 def table() -> str:
-    """The module that holds the hashes."""
-    lines = "\n".join(f'        "{digest}",' for digest in sorted(published()))
-    return f'''"""Credentials published in here, as SHA-256. ``python -m tests.tools.published`` writes it."""
-
-PUBLISHED = frozenset(
-    {{
-{lines}
-    }}
-)
-'''
+    """The file that holds the hashes."""
+    return "".join(f"{digest}\n" for digest in sorted(published()))
 
 
 def _files() -> Iterator[Path]:
