@@ -15,7 +15,8 @@ from gateway.core.wire import Headers, HttpResponse
 from gateway.provider import Account
 from gateway.testing.calls import Received
 from gateway.testing.recipes import AT, ids_of
-from gateway.testing.samples import Reply, SampleCallback, UnusableSamples, pairs_of, text_of
+from gateway.testing.samples import Reply, SampleCallback, UnusableSamples, pairs_of
+from gateway.testing.trees import text
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _HMAC = re.compile(r"\$\{hmac:(\w+):(hex|base64):(\w+)\}")
@@ -51,7 +52,7 @@ def response_of(reply: Reply, payment: int = 1) -> HttpResponse:
     """The answer of a sample; one in JSON says so unless the sample has headers."""
     body = body_of(filled(reply.body, payment))
     headers = pairs_of(filled(reply.headers, payment)) or (JSON if body[:1] in (b"{", b"[") else ())
-    return HttpResponse(status=int(text_of(reply.status)), headers=headers, body=body)
+    return HttpResponse(status=int(text(reply.status)), headers=headers, body=body)
 
 
 def received_of(sample: SampleCallback, account: Account, payment: int = 1, body: bytes | None = None) -> Received:

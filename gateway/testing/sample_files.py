@@ -17,7 +17,8 @@ from gateway.core.strictjson import NotStrictJson, loads
 from gateway.core.wording import child_path
 from gateway.testing.recipes import ids_of, money_of
 from gateway.testing.rules import FIXES
-from gateway.testing.samples import Reply, SampleCallback, Samples, UnusableSamples, text_of
+from gateway.testing.samples import Reply, SampleCallback, Samples, UnusableSamples
+from gateway.testing.trees import text
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
 _SIGNATURE = re.compile(r"hmac:(\w+):(hex|base64):\w+")
@@ -67,7 +68,7 @@ def _of_sample(place: str, sample: Reply | SampleCallback) -> Iterator[tuple[str
 
 
 def _of_reply(place: str, sample: Reply) -> Iterator[tuple[str, str]]:
-    if not _STATUS.fullmatch(text_of(sample.status)):
+    if not _STATUS.fullmatch(text(sample.status)):
         yield f"{place}.status", "must be a status of HTTP, 100 to 599"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.strictjson import JsonNumber
+from gateway.testing.trees import text
 
 
 class UnusableSamples(ValueError):
@@ -86,12 +86,7 @@ def shipped_with(module: str) -> Path | None:
     return beside if beside is not None and beside.is_file() else None
 
 
-def text_of(value: Any) -> str:
-    """A value of a sample as text, a number as it is written."""
-    return value.text if isinstance(value, JsonNumber) else str(value)
-
-
 def pairs_of(headers: Any) -> tuple[tuple[str, str], ...]:
     """The headers of a sample, an object or a list of pairs, as the gateway has them."""
     given = headers.items() if isinstance(headers, Mapping) else headers
-    return tuple((text_of(name), text_of(value)) for name, value in given)
+    return tuple((text(name), text(value)) for name, value in given)

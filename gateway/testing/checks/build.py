@@ -9,7 +9,7 @@ from gateway.core.field_values import FieldProblem
 from gateway.core.wire import HttpRequest
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
-from gateway.testing.checks.common import PURITY, PURITY_JUDGES
+from gateway.testing.checks.common import PURITY, PURITY_JUDGES, is_unusable
 from gateway.testing.recipes import Recipe, urls_of
 from gateway.testing.subject import Subject
 from gateway.testing.trees import dotted, members_of
@@ -69,10 +69,6 @@ def _is_unnamed(call: Call, error: BaseException) -> bool:
     return call.recipe is not None and call.recipe.unnamed and type(error).__name__ == "ProviderError"
 
 
-def _returns(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    return f"{case.calls[0]} returned {outcomes[0].wrong}" if outcomes[0].wrong else None
-
-
 def _shows_secret(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     made = outcomes[0].value
     if not isinstance(made, HttpRequest) or outcomes[0].wrong:
@@ -119,7 +115,7 @@ def _differs(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
 
 JUDGES: Mapping[str, Judge] = {
     "build-fails": _fails,
-    "build-returns": _returns,
+    "build-returns": is_unusable,
     "secret-in-url": _shows_secret,
     "not-deterministic": _differs,
     "constant-key": _is_constant,

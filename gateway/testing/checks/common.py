@@ -1,4 +1,4 @@
-"""What every call is judged by: it touches nothing outside itself, and it does not hold up the event loop."""
+"""What calls are judged by: all touch nothing outside themselves and do not hold up the event loop."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ from collections.abc import Mapping, Sequence
 
 from gateway.testing.calls import Outcome
 from gateway.testing.cases import Case, Judge
+from gateway.testing.expected import difference
 from gateway.testing.subject import Subject
 
 PURITY = ("clock", "randomness", "environment", "files", "network", "blocks", "slow")
 MAX_SECONDS = 0.05
 """Of one call, however slow the machine is."""
+
+
+def is_unusable(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    """Judge what a call returned by whether the gateway could use it."""
+    return f"{case.calls[0]} returned {outcomes[0].wrong}" if outcomes[0].wrong else None
+
+
+def not_as_said(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    """Judge what came of a call by what its sample says."""
+    problem = difference(case.expects, outcomes[0])
+    return f"{case.calls[0]}: {problem}" if problem else None
 
 
 def _touches(rule: str) -> Judge:

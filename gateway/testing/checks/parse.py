@@ -14,8 +14,7 @@ from gateway.core.response_outcome import NO_SUCH_PAYMENT
 from gateway.core.wire import HttpResponse
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
-from gateway.testing.checks.common import PURITY
-from gateway.testing.expected import difference
+from gateway.testing.checks.common import PURITY, not_as_said
 from gateway.testing.recipes import COMMANDS, command_name, command_of, ids_of
 from gateway.testing.render import JSON, filled, response_of
 from gateway.testing.samples import Reply, UnusableSamples
@@ -75,11 +74,6 @@ def _corpus() -> Iterator[HttpResponse]:
     for status in STATUSES:
         yield from (HttpResponse(status=status, headers=JSON, body=body) for body in BODIES)
         yield HttpResponse(status=status, headers=HTML, body=PAGE)
-
-
-def _not_as_said(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    problem = difference(case.expects, outcomes[0])
-    return f"{case.calls[0]}: {problem}" if problem else None
 
 
 def _raises(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
@@ -180,7 +174,7 @@ def _is_done_already(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str
 
 
 JUDGES: Mapping[str, Judge] = {
-    "reply": _not_as_said,
+    "reply": not_as_said,
     "parse-raises": _raises,
     "parse-returns": _returns,
     "success-from-refusal": _from_refusal,

@@ -12,9 +12,8 @@ from gateway.core.facts import Event
 from gateway.testing.calls import Call, Outcome, Received
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.callbacks import Known, believed, events_of, known_callbacks, signing_calls, verify_call
-from gateway.testing.checks.common import PURITY
+from gateway.testing.checks.common import PURITY, is_unusable, not_as_said
 from gateway.testing.checks.parse import BODIES, HTML, PAGE
-from gateway.testing.expected import difference
 from gateway.testing.recipes import ids_of
 from gateway.testing.render import JSON
 from gateway.testing.subject import Subject
@@ -67,19 +66,10 @@ def _believes(subject: Subject) -> bool:
     return "Event" in str(hints) or not hints
 
 
-def _not_as_said(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    problem = difference(case.expects, outcomes[0])
-    return f"{case.calls[0]}: {problem}" if problem else None
-
-
 def _raises(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     error = outcomes[0].error
     is_fine = error is None or isinstance(error, CallbackRejected | RefusedCall)
     return None if is_fine else f"{case.calls[0]} {outcomes[0]}"
-
-
-def _returns(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    return f"{case.calls[0]} returned {outcomes[0].wrong}" if outcomes[0].wrong else None
 
 
 def _cannot_sign(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
@@ -120,10 +110,10 @@ def _is_both(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
 
 
 JUDGES: Mapping[str, Judge] = {
-    "callback": _not_as_said,
+    "callback": not_as_said,
     "delta-and-total": _is_both,
     "verify-raises": _raises,
-    "verify-returns": _returns,
+    "verify-returns": is_unusable,
     "sign-callback": _cannot_sign,
     "event-id-changes": _changes,
     "event-id-shared": _shared,
