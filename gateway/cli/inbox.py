@@ -18,7 +18,7 @@ from gateway.cli.options import SUCH_AS, actor_option, date_option, together, wh
 from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
-from gateway.flows.callbacks import reprocess as callbacks
+from gateway.drivers.store.rows import newest_of
 from gateway.flows.masks import Masks
 from gateway.web.admin.callbacks import (
     NotReprocessed,
@@ -167,7 +167,7 @@ def _range(listener: Operators, how: str, body: ReprocessRange) -> Processed:
 
 async def _newest(settings: Settings, tenants: list[str], wanted: InboxFilter) -> list[InboxRow]:
     async with reading(settings) as store:
-        return await callbacks.newest(store, tenants, wanted)
+        return await newest_of(tenants, store.inbox.newest, wanted)
 
 
 async def _found(settings: Settings, inbox_id: str) -> StoredCallback | None:

@@ -6,12 +6,10 @@ decided) is noted by that rule.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause, Observation
 from gateway.core.ids import refund_id
-from gateway.core.money import Money
+from gateway.core.money import as_text
 from gateway.core.payment import Failure, Operation, Payment, State, Status
 
 _MADE_BY = {State.CAPTURED: (Kind.CAPTURE, Kind.CANCEL), State.CANCELED: (Kind.CANCEL,)}
@@ -52,13 +50,13 @@ def details_of_create(payment: Payment, operation: Operation) -> dict[str, str]:
 def _add_amounts(found: Details, before: Payment, after: Payment) -> None:
     money = after.money
     if after.captured != before.captured:
-        found["amount_captured"] = _text(money, after.captured)
+        found["amount_captured"] = as_text(after.captured, money)
     if after.disputed != before.disputed:
-        found["amount"] = _text(money, after.disputed - before.disputed)
-        found["amount_disputed"] = _text(money, after.disputed)
+        found["amount"] = as_text(after.disputed - before.disputed, money)
+        found["amount_disputed"] = as_text(after.disputed, money)
     if after.refunded != before.refunded:
-        found["amount"] = _text(money, after.refunded - before.refunded)
-        found["amount_refunded"] = _text(money, after.refunded)
+        found["amount"] = as_text(after.refunded - before.refunded, money)
+        found["amount_refunded"] = as_text(after.refunded, money)
     elif money is not before.money and money != before.money:
         found["amount"], found["amount_before"] = money.text(), before.money.text()
 
@@ -99,7 +97,3 @@ def _add_maker(found: Details, state: State, operation: Operation | None) -> Non
     if operation is None or operation.kind not in made_by:
         found["made_elsewhere"] = "true"
         found["note"] = f"{state} at the provider; no {made_by[0]} from here was under way"
-
-
-def _text(money: Money, amount: Decimal) -> str:
-    return f"{amount:.{money.digits}f}"

@@ -66,6 +66,11 @@ class Money(msgspec.Struct, frozen=True):
         return int(self.amount.scaleb(self.digits))
 
 
+def as_text(amount: Decimal, money: Money) -> str:
+    """An amount in the currency of ``money``, as text with all its digits."""
+    return f"{amount:.{money.digits}f}"
+
+
 def quantized(amount: Decimal, digits: int) -> Decimal:
     """Give ``amount`` exactly ``digits`` decimals. Raises ``ValueError`` rather than round."""
     unit = _unit(digits)

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.core.commands import Kind
 from gateway.core.ids import refund_id
-from gateway.core.money import Money
+from gateway.core.money import as_text
 from gateway.core.payment import (
     EventType,
     Failure,
@@ -43,6 +43,11 @@ def rfc3339(at: datetime) -> str:
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)  # converting costs more than writing
     text = msgspec.json.encode(utc).decode()  # in quotes, with microseconds or none: a third of what isoformat costs
     return f"{text[1:24]}Z" if utc.microsecond else f"{text[1:20]}.000Z"
+
+
+def optional_rfc3339(at: datetime | None) -> str | None:
+    """The same for a time that may be absent."""
+    return None if at is None else rfc3339(at)
 
 
 def payment_view(payment: PaymentSummary, open_operation: OperationSummary | None) -> PaymentView:
@@ -120,9 +125,9 @@ def _payment_members(payment: PaymentSummary, open_operation: OperationSummary |
         "state": str(payment.state),
         "amount": money.text(),
         "currency": money.currency,
-        "amount_captured": _text(money, payment.captured) if payment.captured else zero,
-        "amount_refunded": _text(money, payment.refunded) if payment.refunded else zero,
-        "amount_disputed": _text(money, payment.disputed) if payment.disputed else zero,
+        "amount_captured": as_text(payment.captured, money) if payment.captured else zero,
+        "amount_refunded": as_text(payment.refunded, money) if payment.refunded else zero,
+        "amount_disputed": as_text(payment.disputed, money) if payment.disputed else zero,
         "redirect_url": payment.redirect_url if is_payable else None,
         "instructions": payment.instructions if is_payable else {},
         "customer_notified": payment.customer_notified,
@@ -163,7 +168,7 @@ def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any
     return {
         "id": refund_id(refund.id),
         "payment_id": payment.id,
-        "amount": _text(payment.money, refund.amount),
+        "amount": as_text(refund.amount, payment.money),
         "currency": payment.money.currency,
         "status": str(refund.status),
         "reason": refund.reason,
@@ -171,10 +176,6 @@ def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any
         "failure": refund.failure and _failure(refund.failure),
         "created_at": rfc3339(refund.created_at),
     }
-
-
-def _text(money: Money, amount: Decimal) -> str:
-    return f"{amount:.{money.digits}f}"
 
 
 @functools.cache

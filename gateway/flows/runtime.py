@@ -23,6 +23,7 @@ from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import PluginInfo
 from gateway.drivers.settings import AccountEntry, Overview, Settings, Tenant
+from gateway.drivers.store.inbox import InboxRow
 from gateway.drivers.store.reads import Store
 from gateway.flows.credential_uses import CredentialUses
 from gateway.flows.masks import Masks
@@ -45,6 +46,9 @@ SILENCE_MARGIN_SECONDS = 10.0
 DISK = {True: Occurrence.STORE_NEAR_FULL, False: Occurrence.STORE_HAS_ROOM}
 
 log = logging.getLogger("gateway")
+
+OfAccount = PaymentSummary | Operation | InboxRow
+"""What names a tenant and its account."""
 
 
 class Send(Protocol):
@@ -189,17 +193,17 @@ class Gateway:
         """One tenant's part of the settings."""
         return self.settings.tenants[tenant]
 
-    def has_account(self, payment: Payment) -> bool:
-        """Whether the settings still have the payment's account."""
-        tenant = self.settings.tenants.get(payment.tenant)
-        return tenant is not None and payment.account in tenant.accounts
+    def has_account(self, of: OfAccount) -> bool:
+        """Whether the settings still have the account of something."""
+        tenant = self.settings.tenants.get(of.tenant)
+        return tenant is not None and of.account in tenant.accounts
 
-    def entry(self, payment: PaymentSummary) -> AccountEntry:
-        """The account a payment belongs to. Raises ``unknown_account`` for one that left the settings."""
-        tenant = self.settings.tenants.get(payment.tenant)
-        entry = tenant.accounts.get(payment.account) if tenant is not None else None
+    def entry(self, of: OfAccount) -> AccountEntry:
+        """The account of something. Raises ``unknown_account`` for one that left the settings."""
+        tenant = self.settings.tenants.get(of.tenant)
+        entry = tenant.accounts.get(of.account) if tenant is not None else None
         if entry is None:
-            raise TenantError("unknown_account", f'account "{payment.account}" is no longer in the settings')
+            raise TenantError("unknown_account", f'account "{of.account}" is no longer in the settings')
         return entry
 
     def first_check_at(self, payment: Payment, open_operation: Operation | None) -> datetime | None:

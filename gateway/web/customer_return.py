@@ -11,7 +11,6 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Busy, Refused, Verdict
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
-from gateway.flows.payments import read
 from gateway.flows.payments.lookup import wait_for_hint
 from gateway.web.app_keys import GATEWAY, LIMITS, RETURNS
 from gateway.web.routing import allow
@@ -43,7 +42,7 @@ async def redirect_customer(
     if isinstance(verdict, Busy):
         return _page(TRY_AGAIN, busy=verdict)
     await _wait_for_lookup(request, entry.tenant, payment_id)
-    found = await read.find_or_none(gw, entry.tenant, payment_id)
+    found = await gw.store.payment(entry.tenant, payment_id)
     if found is None:
         return web.Response(status=404)
     target = getattr(found.payment, BROWSER[suffix])

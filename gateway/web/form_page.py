@@ -15,7 +15,6 @@ from gateway.core.facts import Busy, Form, Recorded
 from gateway.core.payment import State
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
-from gateway.flows.payments import read
 from gateway.web.app_keys import GATEWAY
 from gateway.web.customer_return import VISITS, redirect_customer
 from gateway.web.routing import allow
@@ -42,7 +41,7 @@ async def show_form(
     """The page of a payment's form, while it can be paid; else the customer is sent on as from the provider's page."""
     if request.method not in VISITS:
         return web.Response(status=405, headers=allow(",".join(VISITS)))
-    found = await read.find_or_none(request[GATEWAY], entry.tenant, payment_id)
+    found = await request[GATEWAY].store.payment(entry.tenant, payment_id)
     form = None if found is None or found.payment.state not in WAITING else found.payment.form
     if form is None or busy is not None:
         return await redirect_customer(request, entry, payment_id, "return", busy or Recorded())

@@ -11,7 +11,7 @@ from gateway.core import strictjson
 from gateway.core.payment import Payment
 from gateway.core.views import rfc3339
 from gateway.drivers.store.approvals import Approval
-from gateway.drivers.store.rows import from_milliseconds, optional_from_milliseconds
+from gateway.drivers.store.rows import from_milliseconds, optional_text
 from gateway.flows import approvals
 from gateway.flows.audit import Act
 from gateway.web.request import OperatorCall, act_of
@@ -43,7 +43,6 @@ class NeedsApproval(msgspec.Struct, frozen=True, kw_only=True):
 
 def approval_view(row: Approval) -> ApprovalView:
     """Show one."""
-    decided_at = optional_from_milliseconds(row.decided_at)
     return ApprovalView(
         id=row.id,
         status=row.status,
@@ -55,7 +54,7 @@ def approval_view(row: Approval) -> ApprovalView:
         requested_at=rfc3339(from_milliseconds(row.created_at)),
         expires_at=rfc3339(from_milliseconds(row.expires_at)),
         decided_by=row.decided_by,
-        decided_at=None if decided_at is None else rfc3339(decided_at),
+        decided_at=optional_text(row.decided_at),
         code=row.code,
     )
 

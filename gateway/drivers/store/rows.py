@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from gateway.core.ids import time_ordered
+from gateway.core.views import optional_rfc3339
 from gateway.drivers.clock import EPOCH, milliseconds
 
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -71,6 +72,11 @@ def first_id(prefix: str, at: datetime) -> str:
 def from_milliseconds(at: int) -> datetime:
     """A time column as a time."""
     return EPOCH + timedelta(milliseconds=at)
+
+
+def optional_text(at: int | None) -> str | None:
+    """A time column that may be empty, as it is shown: RFC 3339."""
+    return optional_rfc3339(optional_from_milliseconds(at))
 
 
 def optional_from_milliseconds(at: int | None) -> datetime | None:

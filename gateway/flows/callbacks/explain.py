@@ -24,7 +24,7 @@ from gateway.flows.callbacks import likely_causes, named_payment
 from gateway.flows.callbacks.apply import evaluate_event
 from gateway.flows.callbacks.mistaken_secrets import mistaken_secrets, similar_accounts
 from gateway.flows.callbacks.redaction import Revealed, SecretHeader, reveal_matching
-from gateway.flows.callbacks.reprocess import MASKED_PART, UNKNOWN_SENDER, entry_of, parts_of
+from gateway.flows.callbacks.reprocess import MASKED_PART, UNKNOWN_SENDER, parts_of
 from gateway.flows.plugin import calls
 from gateway.flows.runtime import Gateway
 from gateway.provider import Check, Explanation
@@ -58,7 +58,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True, rename={"rules": "jud
 
 async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     """Explain a callback. Raises ``unknown_account`` when its account left the settings."""
-    entry = entry_of(gw, row)
+    entry = gw.entry(row)
     others = similar_accounts(gw, entry)
     mistaken = mistaken_secrets(entry, others)
     revealed = reveal_matching(gw.settings.server.secrets, entry, row, mistaken)

@@ -17,9 +17,7 @@ from gateway.core.errors import CallbackRejected, Conflict, Reason, TenantError
 from gateway.core.facts import Event, Hint, Refused
 from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store.inbox import InboxFilter, InboxRow, StoredCallback
-from gateway.drivers.store.reads import Store
-from gateway.drivers.store.rows import newest_of
+from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.audit import Act
 from gateway.flows.callbacks import named_payment
 from gateway.flows.callbacks.apply import apply_event, evaluate_event
@@ -65,26 +63,12 @@ class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
         return has_moved or not (self.row.verdict in FINAL or self.evaluation.verdict.name == self.row.verdict)
 
 
-async def newest(store: Store, tenants: Sequence[str], wanted: InboxFilter) -> list[InboxRow]:
-    """Stored callbacks of these tenants, newest first."""
-    return await newest_of(tenants, store.inbox.newest, wanted)
-
-
 async def find(gw: Gateway, inbox_id: str, tenants: Sequence[str] | None = None) -> StoredCallback:
     """A stored callback of one of these tenants, or of any. Raises ``not_found``."""
     row = await gw.store.inbox.find(list(gw.settings.tenants if tenants is None else tenants), inbox_id)
     if row is None:
         raise TenantError("not_found", "there is no such callback")
     return row
-
-
-def entry_of(gw: Gateway, row: InboxRow) -> AccountEntry:
-    """The account a callback came to. Raises ``unknown_account`` when it left the settings."""
-    tenant = gw.settings.tenants.get(row.tenant)
-    entry = tenant.accounts.get(row.account) if tenant is not None else None
-    if entry is None:
-        raise TenantError("unknown_account", f'account "{row.account}" is no longer in the settings')
-    return entry
 
 
 async def replay(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
@@ -109,7 +93,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
             raise TenantError("invalid_state", f"only a refused callback is verified anew; this one is {row.verdict}")
         if not row.is_whole:
             raise TenantError("invalid_state", "the body is not kept: it was too large, or its customer was erased")
-        revealed = reveal_matching(gw.settings.server.secrets, entry_of(gw, row), row)
+        revealed = reveal_matching(gw.settings.server.secrets, gw.entry(row), row)
         proofs = _verify_again(gw, row, revealed)
         if isinstance(proofs, CallbackRejected):
             refused = Evaluation(verdict=Refused(reason=proofs.reason), detail=proofs.detail)
@@ -127,7 +111,7 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
 
     Raises ``Unavailable``, as ``Conflict`` when somebody else has changed the row meanwhile.
     """
-    entry = entry_of(gw, row)
+    entry = gw.entry(row)
     if order.dry_run or row.verdict in FINAL:
         return await _without_effect(gw, row, await _preview(gw, entry, row, event), order)
     callback = ReprocessedCallback(row=row, by=order.by, how=order.how, act=order.act)
@@ -156,7 +140,7 @@ async def _preview(gw: Gateway, entry: AccountEntry, row: StoredCallback, event:
 
 async def _apply_ahead(gw: Gateway, row: StoredCallback, callback: Callback, events: Sequence[Event]) -> None:
     """Apply what a callback reports beside the last event, each in a row of its own; the last has the stored row."""
-    entry = entry_of(gw, row)
+    entry = gw.entry(row)
     for event in events:
         new = NewCallback(
             id=gw.new_id("cb"), entry=entry, callback=callback, size=row.size, proof=event, share=len(events)
@@ -169,7 +153,7 @@ def _verify_again(gw: Gateway, row: StoredCallback, revealed: Revealed) -> Seque
     if not revealed.is_known:
         return CallbackRejected(Reason.UNAUTHENTIC, UNKNOWN_SENDER)
     try:
-        parts = parts_of(row, calls.verify(gw, entry_of(gw, row), revealed.callback))
+        parts = parts_of(row, calls.verify_as(gw, gw.entry(row), revealed.callback)[1])
     except CallbackRejected as rejected:
         return (
             CallbackRejected(rejected.reason, f"{rejected.detail}; {MASKED_PART}") if revealed.is_masked else rejected

@@ -16,7 +16,7 @@ from gateway.flows.runtime import Gateway
 OUTCOMES = ("applied", "repeated", "refused", "failed")
 """What a callback comes to: ``failed`` could not be processed again, and ``problem`` says why."""
 
-_HOW: dict[str, Callable[[Gateway, str, Order], Awaitable[Reprocessed]]] = {
+HOW: dict[str, Callable[[Gateway, str, Order], Awaitable[Reprocessed]]] = {
     "replay": reprocess.replay,
     "reverify": reprocess.reverify,
 }
@@ -39,7 +39,7 @@ async def reprocess_range(gw: Gateway, tenants: Sequence[str], wanted: InboxRang
 
 async def _process(gw: Gateway, inbox_id: str, order: Order) -> Processed:
     try:
-        made = await _HOW[order.how](gw, inbox_id, order)
+        made = await HOW[order.how](gw, inbox_id, order)
     except TenantError as refusal:
         return Processed(id=inbox_id, outcome="failed", problem=refusal.detail)
     return Processed(id=inbox_id, outcome=_outcome_of(made), made=made)

@@ -175,9 +175,7 @@ def status_of(gw: Gateway, operation: Operation | None) -> str:
     """What is known of the first request, and who can resolve it once it has been sent."""
     if operation is None or operation.status is not Status.UNKNOWN:
         return "is still running"
-    tenant = gw.settings.tenants.get(operation.tenant)
-    entry = tenant.accounts.get(operation.account) if tenant is not None else None
-    if entry is not None and entry.can_look_up:
+    if gw.has_account(operation) and gw.entry(operation).can_look_up:
         return "has no outcome yet: the provider is being asked"
     return "has no outcome yet, which only the provider's callback or an operator can resolve"
 

@@ -1,4 +1,4 @@
-"""Reads of payments: one, lists, refunds, events. They change nothing and ask no provider."""
+"""Reads of payments, where more is to be said than the store does. They change nothing and ask no provider."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from msgspec.structs import replace
 
 from gateway.core.facts import OperationOutcome
 from gateway.core.named_outcomes import names
-from gateway.core.payment import Operation, PaymentEvent, Status
+from gateway.core.payment import Operation
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.reads import (
     ListedPayment,
-    OpenOperation,
     PaymentFilter,
     PaymentSnapshot,
     SilentFilter,
@@ -25,15 +24,10 @@ from gateway.flows.runtime import Gateway
 
 async def find(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot:
     """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
-    found = await find_or_none(gw, tenant, payment_id)
+    found = await gw.store.payment(tenant, payment_id)
     if found is None:
         raise rejections.not_found()
     return found
-
-
-async def find_or_none(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot | None:
-    """A tenant's payment, or None where it has none of this id."""
-    return await gw.store.payment(tenant, payment_id)
 
 
 async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> ListedPayment:
@@ -42,11 +36,6 @@ async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> ListedPayme
     if listed is None:
         raise rejections.not_found()
     return listed
-
-
-async def payments(gw: Gateway, tenant: str, wanted: PaymentFilter) -> Sequence[ListedPayment]:
-    """A page of a tenant's payments, newest first."""
-    return await gw.store.payments(tenant, wanted)
 
 
 async def newest(
@@ -71,16 +60,6 @@ def _by_account(settings: Settings, tenant: str, wanted: PaymentFilter) -> Itera
         yield replace(wanted, account=account)
 
 
-async def refunds(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest) -> Sequence[Operation]:
-    """A page of a payment's refunds, oldest first."""
-    return await gw.store.refunds(tenant, payment_id, wanted)
-
-
-async def events(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest) -> Sequence[tuple[str, PaymentEvent]]:
-    """A page of a payment's timeline, oldest first: ids and events."""
-    return await gw.store.events(tenant, payment_id, wanted)
-
-
 async def ended_operations(
     gw: Gateway, before: PaymentSnapshot, outcomes: Sequence[OperationOutcome]
 ) -> Sequence[Operation]:
@@ -101,8 +80,3 @@ async def silent(gw: Gateway, wanted: SilentFilter) -> Sequence[ListedPayment]:
     entries = [entry for one in gw.settings.tenants.values() for entry in one.accounts.values()]
     providers = sorted({entry.provider.name for entry in entries if not entry.can_look_up})
     return await gw.store.silent(providers, wanted)
-
-
-async def open_operations(gw: Gateway, wanted: PageRequest) -> Sequence[OpenOperation]:
-    """A page of the operations whose outcome is unknown, oldest first."""
-    return await gw.store.list_open_operations(Status.UNKNOWN, wanted)

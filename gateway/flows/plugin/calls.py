@@ -137,14 +137,12 @@ def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> N
             log.warning("an answer is unusual but was read", extra={**where, "kind": kind})
 
 
-def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Proof:
-    """Verify a callback. Raises ``CallbackRejected``, also where the plugin fails."""
-    return verify_as(gw, entry, callback)[1]
-
-
 def verify_as(gw: Gateway, entry: AccountEntry, callback: Callback) -> tuple[AccountEntry, Proof]:
     """Verify a callback with the account's secrets, or with those before them that are accepted. Returns the account
-    that it was proved for, which is ``entry`` or one of its ``earlier``, and what it proves. Raises as ``verify``."""
+    that it was proved for, which is ``entry`` or one of its ``earlier``, and what it proves.
+
+    Raises ``CallbackRejected``, also where the plugin fails.
+    """
     if entry.alone is None:
         return entry, _verified(gw, entry, entry.account, callback)
     try:

@@ -14,14 +14,14 @@ from gateway.core.errors import Unavailable
 from gateway.core.ids import uuid_of
 from gateway.core.response_outcome import CALL_OUTCOMES
 from gateway.core.signing import sha256_hex
-from gateway.core.views import rfc3339
+from gateway.core.views import optional_rfc3339, rfc3339
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.disk_space import free_bytes
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schema
 from gateway.drivers.store.queues import EndpointRow, Queue
-from gateway.drivers.store.rows import from_milliseconds
+from gateway.drivers.store.rows import optional_text
 from gateway.flows import storage
 from gateway.flows.credential_uses import USES, Use, last_of
 from gateway.flows.runtime import Gateway
@@ -142,7 +142,7 @@ def _queue(now: datetime, queue: Queue) -> QueueStatus:
 
 
 def _waiting(queue: Queue) -> WaitingStatus:
-    return WaitingStatus(count=queue.count, oldest=_time(queue.due_since))
+    return WaitingStatus(count=queue.count, oldest=optional_text(queue.due_since))
 
 
 def _seconds_since(now: datetime, at: int | None) -> float:
@@ -173,13 +173,9 @@ def _endpoints(gw: Gateway, rows: Iterable[EndpointRow]) -> Iterator[EndpointSta
                 tenant=row.tenant,
                 enabled=row.disabled_at is None,
                 reason=row.reason,
-                failing_since=_time(row.failing_since),
-                disabled_at=_time(row.disabled_at),
+                failing_since=optional_text(row.failing_since),
+                disabled_at=optional_text(row.disabled_at),
             )
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else rfc3339(from_milliseconds(at))
 
 
 async def _still_accepted(gw: Gateway) -> list[EarlierStatus]:
@@ -192,13 +188,12 @@ async def _still_accepted(gw: Gateway) -> list[EarlierStatus]:
 
 
 def _earlier(entry: AccountEntry, uses: Mapping[str, Use]) -> EarlierStatus:
-    last = last_of(uses)
     return EarlierStatus(
         tenant=entry.tenant,
         account=entry.name,
         name=entry.name_of_earlier,
         uses_by={used: use.times for used, use in uses.items()},
-        last_used=None if last is None else rfc3339(last),
+        last_used=optional_rfc3339(last_of(uses)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is read of webhooks: pages of deliveries, of one tenant or of several. Changes nothing and sends nothing."""
+"""What is read of webhooks: endpoints with their state, whose a delivery is. Changes nothing and sends nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from gateway.core.errors import TenantError
 from gateway.core.signing import sha256_hex
-from gateway.drivers.store.deliveries import DeliveryFilter, Endpoint, ListedDelivery
-from gateway.drivers.store.rows import PageRequest, newest_of
+from gateway.drivers.store.deliveries import Endpoint
+from gateway.drivers.store.rows import PageRequest
 from gateway.flows.runtime import Gateway
 from gateway.flows.webhooks.dispatch import webhook_of
 from gateway.flows.webhooks.redelivery import HEALTHY, TenantEndpoint
@@ -22,11 +22,6 @@ class ListedEndpoint(NamedTuple):
 
 
 _STATE = Endpoint.__struct_fields__
-
-
-async def deliveries(gw: Gateway, tenants: Sequence[str], wanted: DeliveryFilter) -> Sequence[ListedDelivery]:
-    """A page of the deliveries of these tenants, newest first."""
-    return await newest_of(tenants, gw.store.deliveries.newest, wanted)
 
 
 async def endpoints(gw: Gateway, owners: Sequence[str], wanted: PageRequest) -> Sequence[ListedEndpoint]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.views import rfc3339
+from gateway.core.views import optional_rfc3339, rfc3339
 from gateway.drivers.store.inbox import VERDICTS, EarlierVerdict, InboxFilter, InboxRange, InboxRow, StoredCallback
+from gateway.drivers.store.rows import newest_of
 from gateway.flows.callbacks import reprocess
 from gateway.flows.callbacks.reprocess import Order, Reprocessed
-from gateway.flows.callbacks.reprocess_range import OUTCOMES, reprocess_range
+from gateway.flows.callbacks.reprocess_range import HOW, OUTCOMES, reprocess_range
 from gateway.flows.masks import Masks
 from gateway.web.admin.reviews import Sentence
 from gateway.web.api.webhooks import Time
@@ -166,7 +167,7 @@ async def list_callbacks(call: OperatorCall) -> Reply:
         payment_id=payment_id_of(query),
         since=time_of("since", query),
     )
-    read = partial(reprocess.newest, call.gw.store, call.tenants())
+    read = partial(newest_of, call.tenants(), call.gw.store.inbox.newest)
     return await call.page(read, wanted, callback_view, slice_of=wanted.limit + 1)
 
 
@@ -176,31 +177,17 @@ async def show_callback(call: OperatorCall) -> Reply:
     return Reply(view=callback_detail(row, call.gw.masks))
 
 
-async def replay(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/inbox/{id}/replay``."""
-    order = _order(call, "replay")
-    made = await reprocess.replay(call.gw, call.id, order)
-    return Reply(view=reprocessed_view(made, dry_run=order.dry_run))
+async def process_again(how: str, call: OperatorCall) -> Reply:
+    """``POST /admin/v1/inbox/{id}/replay`` and ``reverify``."""
+    body = call.body(ReprocessBody)
+    made = await HOW[how](call.gw, call.id, _order(call, how, body))
+    return Reply(view=reprocessed_view(made, dry_run=body.dry_run))
 
 
-async def reverify(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/inbox/{id}/reverify``."""
-    order = _order(call, "reverify")
-    made = await reprocess.reverify(call.gw, call.id, order)
-    return Reply(view=reprocessed_view(made, dry_run=order.dry_run))
-
-
-async def replay_range(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/inbox/replay``."""
-    return await _range(call, "replay", is_proved=True)
-
-
-async def reverify_range(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/inbox/reverify``."""
-    return await _range(call, "reverify", verdict="refused")
-
-
-async def _range(call: OperatorCall, how: str, *, verdict: str | None = None, is_proved: bool = False) -> Reply:
+async def process_range_again(
+    how: str, call: OperatorCall, *, verdict: str | None = None, is_proved: bool = False
+) -> Reply:
+    """``POST /admin/v1/inbox/replay`` and ``reverify``, which are of the proved and of the refused ones."""
     body = call.body(ReprocessRange)
     wanted = InboxRange(
         limit=RANGE_PAGE,
@@ -212,7 +199,7 @@ async def _range(call: OperatorCall, how: str, *, verdict: str | None = None, is
         is_proved=is_proved,
     )
     tenants = call.tenants_named(body.tenant, "$.tenant")
-    done = await reprocess_range(call.gw, tenants, wanted, _order_of(call, how, body))
+    done = await reprocess_range(call.gw, tenants, wanted, _order(call, how, body))
     view = ReprocessedRange(
         dry_run=body.dry_run,
         counts={outcome: sum(one.outcome == outcome for one in done) for outcome in OUTCOMES},
@@ -223,11 +210,7 @@ async def _range(call: OperatorCall, how: str, *, verdict: str | None = None, is
     return Reply(view=view)
 
 
-def _order(call: OperatorCall, how: str) -> Order:
-    return _order_of(call, how, call.body(ReprocessBody))
-
-
-def _order_of(call: OperatorCall, how: str, body: ReprocessBody) -> Order:
+def _order(call: OperatorCall, how: str, body: ReprocessBody) -> Order:
     return Order(
         by=call.actor(body.actor), how=how, dry_run=body.dry_run, act=call.act(actor=body.actor, reason=body.reason)
     )
@@ -235,12 +218,8 @@ def _order_of(call: OperatorCall, how: str, body: ReprocessBody) -> Order:
 
 def _members(row: InboxRow) -> dict[str, Any]:
     members = {name: getattr(row, name) for name in CallbackView.__struct_fields__}
-    due = row.next_attempt_at
-    return {
-        **members,
-        "received_at": rfc3339(row.received_at),
-        "next_attempt_at": None if due is None else rfc3339(due),
-    }
+    times = {"received_at": rfc3339(row.received_at), "next_attempt_at": optional_rfc3339(row.next_attempt_at)}
+    return {**members, **times}
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
@@ -259,9 +238,23 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         ),
     ),
     Route(method="GET", path="/admin/v1/inbox/{id}", handler=show_callback),
-    Route(method="POST", path="/admin/v1/inbox/replay", handler=replay_range, body=ReprocessRange),
-    Route(method="POST", path="/admin/v1/inbox/reverify", handler=reverify_range, body=ReprocessRange),
-    Route(method="POST", path="/admin/v1/inbox/{id}/replay", handler=replay, body=ReprocessBody),
-    Route(method="POST", path="/admin/v1/inbox/{id}/reverify", handler=reverify, body=ReprocessBody),
+    Route(
+        method="POST",
+        path="/admin/v1/inbox/replay",
+        handler=partial(process_range_again, "replay", is_proved=True),
+        body=ReprocessRange,
+    ),
+    Route(
+        method="POST",
+        path="/admin/v1/inbox/reverify",
+        handler=partial(process_range_again, "reverify", verdict="refused"),
+        body=ReprocessRange,
+    ),
+    *(
+        Route(
+            method="POST", path=f"/admin/v1/inbox/{{id}}/{how}", handler=partial(process_again, how), body=ReprocessBody
+        )
+        for how in HOW
+    ),
 )
 """The routes for callbacks."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import msgspec
 
-from gateway.core.views import rfc3339
+from gateway.core.views import optional_rfc3339
 from gateway.drivers.settings import BearerKey
 from gateway.flows.credential_uses import USES, Use, Uses, last_of
 from gateway.flows.runtime import Gateway
@@ -66,7 +65,7 @@ def _of_tenant(gw: Gateway, name: str, all_uses: Uses) -> Iterator[KeyView]:
                 id=earlier.name_of_earlier,
                 expires=None,
                 uses=sum(use.times for use in uses.values()),
-                last_used=_time(last_of(uses)),
+                last_used=optional_rfc3339(last_of(uses)),
                 uses_by={what: use.times for what, use in uses.items()},
             )
 
@@ -77,15 +76,11 @@ def _bearer(key: BearerKey, use: Use, *, kind: str, tenant: str | None = None) -
         tenant=tenant,
         account=None,
         id=key.id,
-        expires=_time(key.expires),
+        expires=optional_rfc3339(key.expires),
         uses=use.times,
-        last_used=_time(use.last),
+        last_used=optional_rfc3339(use.last),
         uses_by={},
     )
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else rfc3339(at)
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (

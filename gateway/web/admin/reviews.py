@@ -12,7 +12,7 @@ from gateway.core.commands import Url
 from gateway.core.errors import invalid
 from gateway.core.facts import OperationResolved, ReviewResolved
 from gateway.core.money import Amount
-from gateway.core.payment import Payment
+from gateway.core.payment import Payment, Status
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS
 from gateway.core.view_types import OperationView
 from gateway.core.views import payment_view, rfc3339
@@ -122,7 +122,7 @@ async def operations(call: OperatorCall) -> Reply:
     """``GET /admin/v1/operations?status=unknown``."""
     if call.query.get("status", "unknown") != "unknown":
         raise invalid(("status", "only unknown can be asked for"))
-    read_page = partial(read.open_operations, call.gw)
+    read_page = partial(call.gw.store.list_open_operations, Status.UNKNOWN)
     return await call.page(read_page, section_of(call.query), open_operation_view)
 
 

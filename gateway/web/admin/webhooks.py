@@ -10,9 +10,9 @@ import msgspec
 
 from gateway.core.errors import TenantError
 from gateway.core.view_types import DeliveryView, EndpointView
-from gateway.core.views import rfc3339
+from gateway.core.views import optional_rfc3339, rfc3339
 from gateway.drivers.store.deliveries import STATUSES, DeliveryRow, ListedDelivery, RedeliveryFilter
-from gateway.drivers.store.rows import PageRequest
+from gateway.drivers.store.rows import PageRequest, newest_of
 from gateway.flows.webhooks import read, redelivery
 from gateway.flows.webhooks.read import ListedEndpoint
 from gateway.flows.webhooks.redelivery import Redelivery
@@ -77,7 +77,8 @@ class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
 async def deliveries(call: OperatorCall) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
     wanted = filter_of(call.query)
-    read_page = partial(read.deliveries, call.gw, call.tenants(*call.gw.settings.operator_webhooks))
+    owners = call.tenants(*call.gw.settings.operator_webhooks)
+    read_page = partial(newest_of, owners, call.gw.store.deliveries.newest)
     return await call.page(read_page, wanted, _view, slice_of=wanted.limit + 1)
 
 
@@ -93,8 +94,7 @@ async def redeliver_range(call: OperatorCall) -> Reply:
     """``POST /admin/v1/deliveries/redeliver``."""
     body = call.body(RedeliverRange)
     wanted = RedeliveryFilter(status=body.status, created_after=body.since, created_before=body.until)
-    until = None if body.until is None else rfc3339(body.until)
-    details = {"status": body.status, "since": rfc3339(body.since), "until": until}
+    details = {"status": body.status, "since": rfc3339(body.since), "until": optional_rfc3339(body.until)}
     act = call.act(actor=body.actor, reason=body.reason, details=details)
     tenants = call.tenants_named(body.tenant, "$.tenant", *call.gw.settings.operator_webhooks)
     done = await redelivery.redeliver_range(call.gw, tenants, wanted, act, dry_run=body.dry_run)

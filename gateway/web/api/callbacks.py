@@ -114,8 +114,7 @@ async def list_callbacks(call: TenantCall) -> Reply:
         verdict=one_of("verdict", query, VERDICTS),
         payment_id=payment_id_of(query),
     )
-    read = partial(reprocess.newest, call.gw.store, [call.tenant.id])
-    return await call.page(read, wanted, received_callback)
+    return await call.page(partial(call.gw.store.inbox.newest, call.tenant.id), wanted, received_callback)
 
 
 async def explain_callback(call: TenantCall) -> Reply:

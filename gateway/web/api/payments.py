@@ -106,7 +106,7 @@ async def retrieve(call: TenantCall) -> Reply:
 
 async def list_payments(call: TenantCall) -> Reply:
     """``GET /v1/payments``: newest first, a page at a time."""
-    read_page = partial(read.payments, call.gw, call.tenant.id)
+    read_page = partial(call.gw.store.payments, call.tenant.id)
     return await call.page(read_page, filter_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
 
 
@@ -130,7 +130,7 @@ async def sync(call: TenantCall) -> Reply:
 async def events(call: TenantCall) -> Reply:
     """``GET /v1/payments/{id}/events``."""
     await read.find_summary(call.gw, call.tenant.id, call.id)
-    read_page = partial(read.events, call.gw, call.tenant.id, call.id)
+    read_page = partial(call.gw.store.events, call.tenant.id, call.id)
     return await call.page(read_page, section_of(call.query), lambda row: event_view(*row), id_of=itemgetter(0))
 
 

@@ -39,7 +39,7 @@ async def refund(call: TenantCall) -> Answer:
 async def refunds(call: TenantCall) -> Reply:
     """``GET /v1/payments/{id}/refunds``."""
     listed = await read.find_summary(call.gw, call.tenant.id, call.id)
-    read_page = partial(read.refunds, call.gw, call.tenant.id, call.id)
+    read_page = partial(call.gw.store.refunds, call.tenant.id, call.id)
     return await call.page(
         read_page, section_of(call.query), partial(refund_with_payment, listed.payment, listed.open_operation)
     )

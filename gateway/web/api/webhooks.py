@@ -13,10 +13,9 @@ from msgspec.structs import asdict
 
 from gateway.core.request_bodies import EmptyBody
 from gateway.core.view_types import DeliveryView, EndpointView
-from gateway.core.views import rfc3339
 from gateway.drivers.store.deliveries import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, RedeliveryFilter
-from gateway.drivers.store.rows import from_milliseconds
-from gateway.flows.webhooks import read, redelivery
+from gateway.drivers.store.rows import optional_text
+from gateway.flows.webhooks import redelivery
 from gateway.flows.webhooks.redelivery import TenantEndpoint
 from gateway.web.api import examples
 from gateway.web.query_parameters import (
@@ -75,7 +74,7 @@ class EnabledEndpoint(EndpointView, frozen=True, kw_only=True):
 
 async def list_deliveries(call: TenantCall) -> Reply:
     """``GET /v1/webhooks/deliveries``: newest first, a page at a time."""
-    read_page = partial(read.deliveries, call.gw, [call.tenant.id])
+    read_page = partial(call.gw.store.deliveries.newest, call.tenant.id)
     return await call.page(read_page, filter_of(call.query), delivery_members)
 
 
@@ -137,7 +136,7 @@ def delivery_members(row: DeliveryRow | ListedDelivery) -> dict[str, Any]:
         "type": row.type,
         "payment_id": row.payment_id,
         "status": row.status,
-        "next_attempt_at": _time(row.next_attempt_at),
+        "next_attempt_at": optional_text(row.next_attempt_at),
         "attempts": row.attempts,
     }
 
@@ -147,14 +146,10 @@ def endpoint_members(found: TenantEndpoint) -> dict[str, Any]:
     return {
         "url": found.webhook.url,
         "enabled": found.state.disabled_at is None,
-        "failing_since": _time(found.state.failing_since),
-        "disabled_at": _time(found.state.disabled_at),
+        "failing_since": optional_text(found.state.failing_since),
+        "disabled_at": optional_text(found.state.disabled_at),
         "reason": found.state.reason,
     }
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else rfc3339(from_milliseconds(at))
 
 
 FILTER = parameters(
