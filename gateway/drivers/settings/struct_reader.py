@@ -147,17 +147,13 @@ def _table(key_reader: Read, value_reader: Read, wanted: str = A_MAPPING) -> Rea
             return INVALID
         found = {}
         for key, value_node in entries.items():
-            name = key_reader(_text_node(key), (*path, key), state)
+            name = key_reader(ScalarNode(TEXT, key), (*path, key), state)
             value = value_reader(value_node, (*path, key), state)
             if name is not INVALID and value is not INVALID:
                 found[name] = value
         return found
 
     return read
-
-
-def _text_node(text: str) -> ScalarNode:
-    return ScalarNode(TEXT, text)
 
 
 def _items(item_reader: Read, collect: Callable[[list[Any]], Any]) -> Read:

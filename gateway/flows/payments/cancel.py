@@ -5,10 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.commands import (
-    CancelPayment,
-    Kind,
-)
+from gateway.core.commands import CancelPayment, Kind
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.flows.payments import idempotency, rejections
 from gateway.flows.payments.command_checks import load_for, must_be_in_state, new_tenant_operation

@@ -8,10 +8,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.commands import (
-    CapturePayment,
-    Kind,
-)
+from gateway.core.commands import CapturePayment, Kind
 from gateway.core.payment import Payment, State
 from gateway.core.request_bodies import CaptureBody
 from gateway.drivers.settings import AccountEntry

@@ -13,11 +13,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.commands import (
-    Command,
-    Kind,
-    Order,
-)
+from gateway.core.commands import Command, Kind, Order
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
 from gateway.core.money import quantized
 from gateway.core.payment import Operation, Payment, State

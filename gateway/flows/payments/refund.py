@@ -7,10 +7,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.commands import (
-    Kind,
-    RefundPayment,
-)
+from gateway.core.commands import Kind, RefundPayment
 from gateway.core.request_bodies import RefundBody
 from gateway.flows.payments import idempotency, rejections
 from gateway.flows.payments.command_checks import (

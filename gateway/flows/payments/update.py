@@ -7,10 +7,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.commands import (
-    Kind,
-    UpdatePayment,
-)
+from gateway.core.commands import Kind, UpdatePayment
 from gateway.core.errors import invalid
 from gateway.core.payment import Payment
 from gateway.core.request_bodies import UpdateBody

@@ -33,20 +33,12 @@ def _total_of(alike: Sequence[Family]) -> Family:
     for family in alike:
         for labels, value in family.samples:
             values[labels].append(value)
-    add = {"counter": _sum, "histogram": _sum_of_buckets}.get(first.kind, _least if first.name in LEAST else _most)
+    add = {"counter": _sum, "histogram": _sum_of_buckets}.get(first.kind, min if first.name in LEAST else max)
     return first._replace(samples=[(labels, add(given)) for labels, given in values.items()])
 
 
 def _sum(values: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return (sum(map(itemgetter(0), values)),)
-
-
-def _most(values: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return max(values)
-
-
-def _least(values: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return min(values)
 
 
 def _sum_of_buckets(values: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
