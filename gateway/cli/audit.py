@@ -87,7 +87,7 @@ async def _verified(loaded: Configuration, head: Kept | None, wanted: str | None
     if wanted is not None and wanted not in names:
         raise click.BadParameter(f"must be one of {', '.join(names)}", param_hint="--store")
     if head is not None and wanted is None and len(names) > 1:
-        raise click.UsageError("--head is of one trail: name its store with --store")
+        raise click.UsageError("--head belongs to one store's trail: name that store with --store")
     async with reading(loaded.settings) as store:
         parts = dict(zip(names, store.parts, strict=True))
         chosen = {name: part for name, part in parts.items() if wanted in (None, name)}

@@ -40,7 +40,7 @@ def backup(target: Path, force: bool, store: str | None, config: Path, as_json: 
     at, stores = SystemClock().now(), load(config).settings.stores
     wanted = store or (next(iter(stores)) if len(stores) == 1 else None)
     if wanted not in stores:
-        raise click.UsageError(f"--store must be one of {', '.join(stores)}: a backup is of one store")
+        raise click.UsageError(f"--store must be one of {', '.join(stores)}: a backup copies one store")
     source = stores[wanted].path
     if source is None:
         raise click.UsageError(NOT_POSTGRESQL)

@@ -51,7 +51,7 @@ def find(
     for refused in found.refused_requests:
         print_pairs(members_of(refused))
     if found.next_cursor is not None:
-        click.echo(f"there are more: --cursor {found.next_cursor}", err=True)
+        click.echo(f"there are more: continue with --cursor {found.next_cursor}", err=True)
     if found.not_indexed:
         click.echo(f"the search index is behind by {found.not_indexed} events: ask again soon", err=True)
 

@@ -68,7 +68,7 @@ def list_payments(
         return
     print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in shown), wide=wide)
     if more:
-        click.echo(f"there are more: --cursor {next_cursor}", err=True)
+        click.echo(f"there are more: continue with --cursor {next_cursor}", err=True)
 
 
 @payments.command()

@@ -23,6 +23,6 @@ def reload(listener: Operators, as_json: bool) -> None:
         return
     click.echo(f"loaded {made.hash} at {made.loaded_at}")
     for key in made.needs_restart:
-        click.echo(f"{key} has changed too and waits: {advice(key)}", err=True)
+        click.echo(f"{key} has changed too, but is not used yet: {advice(key)}", err=True)
     for account in made.ended:
-        click.echo(f"refused from now on although it was in use: what was before of {account}", err=True)
+        click.echo(f"refused from now on although they were in use: earlier credentials of {account}", err=True)

@@ -89,4 +89,4 @@ def sync(payment_ids: tuple[str, ...], listener: Operators, as_json: bool, apply
     else:
         print_table(("tenant", "account", "count"), ((one.tenant, one.account, one.count) for one in done.data))
     if done.dry_run:
-        click.echo(f"{done.queued} would be looked at: pass --apply to do it", err=True)
+        click.echo(f"{done.queued} would be looked up: pass --apply to do it", err=True)

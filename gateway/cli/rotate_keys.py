@@ -83,7 +83,7 @@ def _check_usage(
     tenant: str | None, *, admin: bool, webhook: bool, key_id: str | None, expires: datetime | None, finish: bool
 ) -> None:
     if admin == (tenant is not None):
-        raise click.UsageError("name whose key it is: --tenant TENANT or --admin")
+        raise click.UsageError("say whose key to rotate: --tenant TENANT or --admin")
     if webhook and (admin or key_id is not None or expires is not None):
         raise click.UsageError(WEBHOOK_ALONE)
     if finish and expires is not None:
@@ -172,7 +172,7 @@ def _uses(removed: list[str], tenant: str | None, config: Path, admin_url: str |
     try:
         answer = ask(Operators(config, admin_url), "GET", "/admin/v1/keys", wanted=KeysView)
     except click.ClickException as problem:
-        click.echo(f"who used the old key is not known: {problem.format_message()}", err=True)
+        click.echo(f"cannot tell who still uses the old key: {problem.format_message()}", err=True)
         return None
     kind = "operator" if tenant is None else "tenant"
     found = (one for one in answer.data if (one.kind, one.tenant) == (kind, tenant) and one.id in removed)

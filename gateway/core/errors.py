@@ -82,10 +82,10 @@ PROBLEMS: dict[str, Problem] = {
     "deposit_method_not_found": Problem(422, "The tenant has no such deposit method", "$.deposit_method"),
     "card_data_refused": Problem(422, "The request seems to hold a card number", "$"),
     "rate_limited": Problem(429, "Too many requests"),
-    "internal_error": Problem(500, "An internal error of the gateway, which is in its log"),
-    "provider_error": Problem(502, "A request to the provider that has to come first failed; nothing was stored"),
+    "internal_error": Problem(500, "An internal error of the gateway; its log has the cause"),
+    "provider_error": Problem(502, "A request that must be made to the provider first failed; nothing was stored"),
     "store_unavailable": Problem(503, "The store cannot be used just now; this request did nothing"),
-    "store_in_doubt": Problem(503, "Whether the store has written it is not known yet"),
+    "store_in_doubt": Problem(503, "It is not known yet whether the request was stored"),
     "low_disk": Problem(503, "The store's disk is almost full; nothing was done"),
     "shutting_down": Problem(503, "The gateway is stopping"),
     "storage_budget_exceeded": Problem(507, "The tenant's storage budget is used up"),
@@ -176,7 +176,7 @@ class InDoubt(Unavailable):
     code = "store_in_doubt"
 
     def __init__(self, decided: Awaitable[object]) -> None:
-        super().__init__("whether the unit was written is not known yet")
+        super().__init__("it is not known whether the request was stored yet")
         self.decided = decided
 
 

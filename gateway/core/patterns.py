@@ -46,7 +46,7 @@ def compile_pattern(text: str) -> Pattern:
     import re2  # imported here because few settings have patterns
 
     if _ZERO_LEFT_OUT.search(text):
-        raise ValueError("pattern has a repetition without its lower end: write {0,5} for {,5}")
+        raise ValueError("pattern has a repetition without a lower bound: write {0,5} for {,5}")
     options = re2.Options()
     options.max_mem = MEMORY
     options.log_errors = False

@@ -230,8 +230,8 @@ GUIDES: dict[str, Guide] = {
         {"detail": "the store cannot be used just now; this request did nothing"},
     ),
     "store_in_doubt": Guide(
-        "The connection to the gateway's store was lost while the request was stored. It is found out whether it was;"
-        " if so, it goes on.",
+        "The connection to the gateway's store was lost while the request was stored. The gateway finds out"
+        " whether it was; if so, the request is carried out.",
         "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`: it has one effect.",
         {"detail": "whether the store has written it is not known yet"},
     ),
@@ -249,7 +249,7 @@ GUIDES: dict[str, Guide] = {
     "storage_budget_exceeded": Guide(
         "The tenant's storage budget is used up: no new payments are accepted, everything else still works.",
         "Ask the operators of this gateway for more space (`limits.tenant_bytes`).",
-        {"detail": "ask the operators of this gateway for more"},
+        {"detail": "the budget of stored data is used up: ask the operators of this gateway for more"},
     ),
 }
 """For every key of ``PROBLEMS``."""

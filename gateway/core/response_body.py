@@ -120,9 +120,9 @@ def decimal_of(value: object) -> Decimal:
     try:
         number = value.decimal()
     except DecimalException:  # an exponent beyond what a Decimal holds
-        raise ValueError("must be a number of a sane size") from None
+        raise ValueError("must be a number of ordinary size") from None
     if abs(number.adjusted()) > LARGEST_EXPONENT or len(number.as_tuple().digits) > MOST_DIGITS:
-        raise ValueError("must be a number of a sane size")
+        raise ValueError("must be a number of ordinary size")
     return number
 
 

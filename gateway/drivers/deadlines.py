@@ -96,7 +96,7 @@ class TimeLimit:
     def __enter__(self) -> Self:
         self._task = task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("there is something to end in a task only")
+            raise RuntimeError("a deadline can be set only in a task")
         self._cancelled_before = task.cancelling()
         return self
 

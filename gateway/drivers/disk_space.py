@@ -59,6 +59,6 @@ class DiskSpace:
         try:
             is_low = self._free(folder) < self._low
         except OSError as problem:
-            _log.warning("the disk cannot be asked for its free bytes", extra={"problem": problem.strerror})
+            _log.warning("the free space of the disk cannot be read", extra={"problem": problem.strerror})
             return
         (self._are_low.add if is_low else self._are_low.discard)(folder)

@@ -56,9 +56,9 @@ async def find_open(gw: Gateway, approval_id: str) -> Approval:
     if found is None:
         raise TenantError("not_found", "there is no such approval")
     if found.status != OPEN:
-        raise TenantError("invalid_state", f"this was decided already: it is {found.status}")
+        raise TenantError("invalid_state", f"this approval was decided already: it is {found.status}")
     if found.expires_at <= milliseconds(gw.clock.now()):
-        raise TenantError("invalid_state", "this has expired: ask for the act again")
+        raise TenantError("invalid_state", "this approval has expired: send the original request again")
     return found
 
 
@@ -72,7 +72,9 @@ def check_keys(gw: Gateway, found: Approval, key: OperatorKey, may_act: Collecti
     asking = next((one for one in gw.settings.operators_by_sha256.values() if one.id == found.key_id), None)
     is_good = asking is not None and asking.role in may_act
     if asking is None or not is_good or (asking.expires is not None and gw.clock.now() >= asking.expires):
-        raise TenantError("invalid_state", f'key "{found.key_id}", which asked for it, may not act any more: reject it')
+        raise TenantError(
+            "invalid_state", f'key "{found.key_id}", which asked for it, is no longer allowed to: reject it'
+        )
 
 
 async def end(gw: Gateway, found: Approval, status: str, act: Act, *, code: str | None = None) -> Approval:
@@ -85,6 +87,6 @@ async def end(gw: Gateway, found: Approval, status: str, act: Act, *, code: str 
             tenant or NO_TENANT, [ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)]
         )
     except Conflict:
-        raise TenantError("invalid_state", "this was decided already") from None
+        raise TenantError("invalid_state", "this approval was decided already") from None
     gw.memory.log_holds_deleted = True
     return await gw.store.approvals.find(found.id) or found

@@ -55,14 +55,14 @@ LINES: Mapping[Occurrence, Line] = {
     Occurrence.RELOAD_FAILED: Line(
         logging.ERROR,
         "the settings were not reloaded",
-        "Correct what `problem` names, try `gateway check`, then `gateway reload`; the version before goes on.",
+        "Correct what `problem` names, try `gateway check`, then `gateway reload`; the previous version stays in use.",
     ),
     Occurrence.STORE_NEAR_FULL: Line(
         logging.ERROR,
         "the disk is almost full: new payments are refused",
-        "Free or add disk space; new payments are taken again by themselves.",
+        "Free or add disk space; then new payments are accepted again automatically.",
     ),
-    Occurrence.STORE_HAS_ROOM: Line(logging.WARNING, "the disk has room again: new payments are taken"),
+    Occurrence.STORE_HAS_ROOM: Line(logging.WARNING, "the disk has space again: new payments are accepted"),
     Occurrence.TENANT_NEAR_BUDGET: Line(
         logging.WARNING,
         "a tenant's storage budget runs out",
@@ -105,7 +105,7 @@ LINES: Mapping[Occurrence, Line] = {
     ),
     Occurrence.TRANSITION_REFUSED: Line(
         logging.WARNING,
-        "what was proved does not fit the payment's state",
+        "a proved report does not fit the payment's state",
         "`gateway payments show PAYMENT`: often a repetition; a review is raised where money is concerned.",
     ),
     Occurrence.SUCCESS_AFTER_FAILURE: Line(
@@ -116,7 +116,7 @@ LINES: Mapping[Occurrence, Line] = {
     Occurrence.UNKNOWN_PROVIDER_STATUS: Line(
         logging.WARNING,
         "the provider named a status that is not known",
-        "Ask the provider what it means, and have the plugin learn it; until then it moves no payment.",
+        "Ask the provider what it means, and add it to the plugin; until then it moves no payment.",
     ),
     Occurrence.CAPTURE_DEADLINE_NEAR: Line(
         logging.WARNING,

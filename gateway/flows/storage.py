@@ -57,7 +57,7 @@ async def run(current: Current) -> None:
         try:
             await check(current.gateway)
         except Exception as fault:  # a worker's loop: it checks again
-            log.error("the room for new payments is not known", extra=described(fault))
+            log.error("the space for new payments is not known", extra=described(fault))
         await current.gateway.clock.sleep(CHECK_SECONDS)
 
 

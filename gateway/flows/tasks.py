@@ -171,4 +171,4 @@ class ConflictRetry:
         """Try again. Raises ``Unavailable``, which is safe to retry, after too many conflicts."""
         self._lost += 1
         if self._lost == MAX_CONFLICTS:
-            raise Unavailable("other writers were first every time")
+            raise Unavailable("other writers changed the same rows at every attempt")

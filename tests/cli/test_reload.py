@@ -36,7 +36,7 @@ async def test_reload_prints_the_version_and_each_mistake(tmp_path: Path) -> Non
         assert loaded.exit_code == 0
         now = await config(stack)
         assert loaded.stdout == f"loaded {now['hash']} at {now['loaded_at']}\n"
-        assert loaded.stderr == "egress.proxy has changed too and waits: restart gateway serve\n"
+        assert loaded.stderr == "egress.proxy has changed too, but is not used yet: restart gateway serve\n"
         printed = await asyncio.to_thread(run, *arguments, "--json")
         assert json.loads(printed.stdout).keys() == {"hash", "loaded_at", "needs_restart"}
         rewrite(tmp_path, lambda settings: settings["tenants"]["acme"].update(nmae="Acme"))

@@ -97,7 +97,7 @@ async def test_a_range_is_looked_at_again(staffed: GatewayStack) -> None:
     await creditkey.edit(staffed, payment, refunded_amount="10.00")
     arguments = ("sync", "--account", "creditkey-main", "--since", "2026-01-01", "--state", "captured")
     counted = await payments(staffed, *arguments)
-    assert (counted.exit_code, "1 would be looked at" in counted.stderr) == (0, True)
+    assert (counted.exit_code, "1 would be looked up" in counted.stderr) == (0, True)
     assert (await printed(staffed, *arguments, "--apply", "--reason", "refunds by hand"))["queued"] == 1
     await staffed.gateway.tasks.drain(10)
     assert (await staffed.payment(payment["id"]))["amount_refunded"] == "10.00"

@@ -84,8 +84,8 @@ def test_a_webhook_secret_is_replaced_in_two_steps(config: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "name whose key it is: --tenant TENANT or --admin"),
-        (["--tenant", "acme", "--admin"], "name whose key it is"),
+        ([], "say whose key to rotate: --tenant TENANT or --admin"),
+        (["--tenant", "acme", "--admin"], "say whose key to rotate"),
         (["--tenant", "nobody"], 'there is no tenant "nobody"'),
         (["--tenant", "nobody", "--webhook"], 'there is no tenant "nobody"'),
         (["--tenant", "acme", "--id", "k9"], 'tenant acme: there is no key "k9"'),

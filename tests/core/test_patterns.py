@@ -53,7 +53,7 @@ TOO_LARGE = "pattern is too large: write + and max_length in place of a large re
         (r"a\Z", NEEDS_MORE),
         ("a{1,1001}", NEEDS_MORE),
         ("\ud800", NEEDS_MORE),
-        ("a{,5}", "pattern has a repetition without its lower end: write {0,5} for {,5}"),
+        ("a{,5}", "pattern has a repetition without a lower bound: write {0,5} for {,5}"),
         ("x" * 200_000, TOO_LARGE),
         (r"[\pL ]{1,255}", TOO_LARGE),
         ("(?:.{1,30}){1,33}", TOO_LARGE),

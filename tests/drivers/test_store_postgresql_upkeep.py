@@ -105,5 +105,5 @@ async def test_what_fails_is_said_and_done_the_next_time(
         await upkeep.add_up(Failing())
         await upkeep.forget_marks(Failing(), NOW)
     assert [(one.message, vars(one)["problem"]) for one in caplog.records] == [
-        ("the store could not be kept up", why)
+        ("the store's maintenance failed", why)
     ] * 2

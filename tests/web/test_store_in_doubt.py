@@ -237,7 +237,7 @@ async def test_a_stop_does_not_wait_for_what_is_in_doubt(
         outcome = stack.gateway.tasks.start("an outcome", unit)
         await asyncio.sleep(0)
         shut(database_url)
-    with pytest.raises(Unavailable, match="whether the unit was written is not known"):
+    with pytest.raises(Unavailable, match="it is not known whether the request was stored"):
         await outcome
 
 

@@ -101,7 +101,7 @@ def _not_empty(given: tuple[Any, ...], _: LoadContext) -> tuple[Any, ...]:
 
 def _rotating(given: tuple[Secret, ...], context: LoadContext) -> tuple[Secret, ...]:
     if len(_not_empty(given, context)) > MAX_SERVER_SECRETS:
-        raise ValueError(f"must not have more than {MAX_SERVER_SECRETS} secrets: each makes a refused callback dearer")
+        raise ValueError(f"must not have more than {MAX_SERVER_SECRETS} secrets: each makes refusing a callback slower")
     if len(set(given)) < len(given):
         raise ValueError("must not have the same secret twice")
     return given
@@ -134,7 +134,7 @@ def _some_text(text: str, _: LoadContext) -> str:
 def _trusted_network(text: str, _: LoadContext) -> Network:
     found = network(text)
     if not found.prefixlen:
-        raise ValueError("must not be every address: then any caller could name the address it comes from")
+        raise ValueError("must not be every address: then any caller could pretend to have any address")
     return found
 
 

@@ -231,10 +231,10 @@ class _ReadOnly:
         self.close = reader.close
 
     async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
-        raise Unavailable("this store was opened to read only")
+        raise Unavailable("this store was opened only for reading")
 
     async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
-        raise Unavailable("this store was opened to read only")
+        raise Unavailable("this store was opened only for reading")
 
     async def keeps_last_units(self) -> bool:
         return True
@@ -246,7 +246,7 @@ class _ReadOnly:
             raise Unavailable(f"the store cannot be read: {problem}") from problem
 
     async def empty_log(self) -> bool:
-        raise Unavailable("this store was opened to read only")
+        raise Unavailable("this store was opened only for reading")
 
     async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
         return next(iter(await self.rows(sql, params)), None)

@@ -102,7 +102,7 @@ def refuse_foreign_log(path: Path) -> None:
     except OSError:
         return  # one of them is not there, or opening says what is wrong
     if version == KEEPS_NO_LOG and not is_empty:
-        raise Unavailable(f"{log} is of another database than {path.name}: move it away, and the -shm file too")
+        raise Unavailable(f"{log} belongs to another database than {path.name}: move it away, and the -shm file too")
 
 
 def anybody_may_replace(folder: Path) -> bool:

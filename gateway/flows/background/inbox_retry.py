@@ -48,7 +48,7 @@ async def run(current: Current) -> None:
             await gw.tasks.rest(gw.inbox_timer, await _next_due(gw))
             pauses = backoff(STORE_RETRY_MAX_SECONDS)
         except Exception as fault:  # a worker's loop: it must outlive whatever this was
-            log.error("the inbox cannot be worked off", extra=described(fault))
+            log.error("pending callbacks cannot be retried", extra=described(fault))
             await gw.clock.sleep(next(pauses))
 
 

@@ -28,5 +28,5 @@ async def run(current: Current) -> None:
             left = await search.catch_up(gw, 1)
             pause = (WHEN_BEHIND if left else WHEN_DONE)[newest != before]
         except Exception as fault:  # a worker's loop: what failed is done the next time
-            log.error("the search index cannot be kept", extra=described(fault))
+            log.error("the search index cannot be updated", extra=described(fault))
             pause = WHEN_DONE[False]

@@ -101,7 +101,7 @@ async def run(current: Current) -> None:
         try:
             await look_for_work(current.gateway)
         except Exception as fault:  # a worker's loop: it looks again
-            log.error("work of other nodes cannot be looked for", extra=described(fault))
+            log.error("cannot look for work of other nodes", extra=described(fault))
 
 
 async def look_for_work(gw: Gateway) -> None:

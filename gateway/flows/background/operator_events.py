@@ -94,7 +94,7 @@ async def run(current: Current) -> None:
             if await current.gateway.node.does("operator events"):
                 reported = await report_unknown(current.gateway, reported)
         except Exception as fault:  # a worker's loop: it looks again
-            log.error("unknown operations cannot be looked for", extra=described(fault))
+            log.error("cannot look for unknown operations", extra=described(fault))
         pause = current.gateway.settings.clocks.unknown_outcome.total_seconds()
         await current.gateway.clock.sleep(min(CHECK_SECONDS, pause))
 

@@ -61,9 +61,9 @@ async def _has_lost_units(gw: Gateway, part: Store) -> bool:
     if server == gw.memory.servers[part]:
         return part.gate.is_held and await _is_somebody_missing(gw, part, server)
     if not await part.keeps_last_units():
-        log.error("the database has lost what was committed: providers are asked before anything is done")
+        log.error("the database has lost committed data: providers are asked before anything is done")
         return True
-    log.warning("the database goes on elsewhere, and has all that this process wrote")
+    log.warning("the database is on another timeline, and has everything that this process wrote")
     await _note_server(gw, part)
     return False
 
@@ -73,7 +73,7 @@ async def _is_somebody_missing(gw: Gateway, part: Store, server: str) -> bool:
     now, since = gw.clock.now(), await part.metadata.timestamp(ON_SERVER + server)
     if since is None or now < since + OTHERS_LOOK_WITHIN or not await part.nodes.are_to_look(server, now):
         return False
-    log.error("a process that may have lost units is gone: providers are asked before anything is done")
+    log.error("a process ended without checking its last writes: providers are asked before anything is done")
     return True
 
 

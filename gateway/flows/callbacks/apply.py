@@ -59,7 +59,7 @@ async def apply_event(
             is_guarded = False
             continue  # the payment has moved since it was read, or the event was applied before
         return evaluation
-    raise Unavailable("other writers were first every time")
+    raise Unavailable("other writers changed the same rows at every attempt")
 
 
 async def evaluate_event(

@@ -90,7 +90,9 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
     while True:
         row = await find(gw, inbox_id)
         if row.verdict != "refused":
-            raise TenantError("invalid_state", f"only a refused callback is verified anew; this one is {row.verdict}")
+            raise TenantError(
+                "invalid_state", f"only a refused callback can be verified again; this one is {row.verdict}"
+            )
         if not row.is_whole:
             raise TenantError("invalid_state", "the body is not kept: it was too large, or its customer was erased")
         revealed = reveal_matching(gw.settings.server.secrets, gw.entry(row), row)
@@ -117,7 +119,7 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
     callback = ReprocessedCallback(row=row, by=order.by, how=order.how, act=order.act)
     evaluation = await apply_event(gw, entry, event, callback, received_at=row.received_at)
     extra = {"tenant": row.tenant, "account": row.account, "kind": f"{order.how} {evaluation.verdict.name}"}
-    log.info("a stored callback was judged again", extra=extra)
+    log.info("a stored callback was evaluated again", extra=extra)
     return Reprocessed(row=row, evaluation=evaluation)
 
 
@@ -159,7 +161,7 @@ def _verify_again(gw: Gateway, row: StoredCallback, revealed: Revealed) -> Seque
             CallbackRejected(rejected.reason, f"{rejected.detail}; {MASKED_PART}") if revealed.is_masked else rejected
         )
     events = [part for part in parts if isinstance(part, Event)]
-    return events or CallbackRejected(Reason.NOT_FOUND, "it proves nothing that could be applied")
+    return events or CallbackRejected(Reason.NOT_FOUND, "it proves no event that could be applied")
 
 
 def parts_of(row: StoredCallback, proof: Proof) -> tuple[Event | Hint | None, ...]:

@@ -69,7 +69,7 @@ async def refresh_for(
     """
     await gw.store.prove_writable(gw.clock.now(), tenant)
     if not await lookup.refresh(gw, tenant, payment_id, hinted=False):
-        raise ProviderError("the provider showed another payment")
+        raise ProviderError("the provider answered with another payment")
     return await load_for(gw, tenant, payment_id, command)
 
 

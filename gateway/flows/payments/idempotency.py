@@ -89,7 +89,10 @@ def raise_unless_overtaken(problem: GatewayError) -> None:
     if not isinstance(problem, Conflict) or problem.on == "merchant_reference":
         raise problem
     if problem.on == statements.STORAGE_BUDGET:
-        raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
+        raise TenantError(
+            "storage_budget_exceeded",
+            "the budget of stored data is used up: ask the operators of this gateway for more",
+        ) from None
 
 
 def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> Awaitable[None]:
@@ -190,7 +193,7 @@ async def answer_of(gw: Gateway, claim: Claim) -> Answer:
     """The stored answer of a request whose operation was submitted, or 202 while it is open."""
     row = await record_of(gw, claim)
     if row is None:
-        raise Unavailable("the idempotency row is gone")
+        raise Unavailable("the row of this Idempotency-Key is missing")
     if row.answer is not None and row.answer_status is not None:
         about, account = row.payment_id, row.account
         return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=about, account=account)
@@ -206,7 +209,7 @@ async def open_answer(gw: Gateway, tenant: str, row: IdempotencyRecord) -> Answe
     asked = (operation.answers_with if operation is not None else None) or row.payment_id
     loaded = await gw.store.payment(tenant, asked)
     if loaded is None or operation is None:
-        raise Unavailable("the operation of this key is gone")
+        raise Unavailable("the operation of this Idempotency-Key is missing")
     payment = loaded.payment if operation.answers_with is not None else replace(loaded.payment, alerts=())
     body = operation_answer(payment, payment_json(payment, loaded.open_operation), operation)
     return Answer(status=202, body=body, payment_id=row.payment_id, account=operation.account)

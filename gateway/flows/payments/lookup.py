@@ -91,7 +91,7 @@ async def lookup_and_apply(gw: Gateway, tenant: str, payment_id: str, *, key: st
         found = await lookup_payment(gw, tenant, payment_id, key=key)
         if found is None or await apply_lookup(gw, found):
             return found
-    raise ProviderError("the payment moved with every lookup")
+    raise ProviderError("the payment changed during every lookup")
 
 
 def hint_task_name(payment_id: str) -> str:
@@ -232,7 +232,10 @@ async def apply_lookup(gw: Gateway, found: LookupResult) -> bool:
     try:
         await commit_change(gw, before, change)
     except Conflict:
-        log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
+        log.info(
+            "a lookup was discarded: the payment changed meanwhile",
+            extra={"payment_id": payment.id, "tenant": payment.tenant},
+        )
         return False
     restore.note_refreshed(gw, payment)
     return True

@@ -67,7 +67,7 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
     try:
         same = await _same_request(gw, snapshot.payment, operation, kept)
         if same is None:
-            log.warning("an operation is not repeated: its request would not be the same", extra=where)
+            log.warning("an operation is not repeated: its request has changed", extra=where)
             await _note(gw, snapshot, None)
             return
         entry, command, request = same

@@ -180,7 +180,10 @@ async def replace_unsent(
         change = Change(payment=payment, operation=ended)
         change, _ = await commit_change(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
-        log.warning("no operation follows", extra={"operation_id": operation.id, "problem": str(problem)})
+        log.warning(
+            "an operation that was not sent is not sent again",
+            extra={"operation_id": operation.id, "problem": str(problem)},
+        )
         return None
     payment = replace(change.payment, revision=before.payment.revision + 1)
     return replace(submission, account=entry, payment=payment, operation=operation, command=command, request=request)
@@ -228,7 +231,7 @@ async def resolve(
             if gw.current.is_stopping:
                 raise
             stuck.get().set()
-            log.warning("an outcome waits for the store", extra={"operation_id": operation.id})
+            log.warning("an outcome cannot be stored yet", extra={"operation_id": operation.id})
             await gw.clock.sleep(1.0)
         else:
             if not isinstance(fact, Pending):  # of that the provider said itself that it will follow

@@ -138,5 +138,5 @@ async def _work(gw: Gateway, tenant: str, waiting: deque[str]) -> None:
             await lookup.refresh(gw, tenant, payment_id, hinted=False)
         except GatewayError as problem:  # this payment is not looked at: the others are
             extra = {"payment_id": payment_id, "tenant": tenant, "problem": str(problem)}
-            log.warning("a payment could not be looked at", extra=extra)
+            log.warning("a payment could not be looked up", extra=extra)
         await gw.clock.sleep(1 / PER_SECOND)

@@ -66,7 +66,7 @@ async def _look(current: Current) -> None:
             await wake(current.gateway)
             pauses, pause = backoff(STORE_RETRY_MAX_SECONDS), MAX_IDLE_SECONDS
         except Exception as fault:  # a worker's loop: it looks again
-            log.error("webhooks cannot be looked for", extra=described(fault))
+            log.error("cannot look for webhooks that are due", extra=described(fault))
             pause = next(pauses)
         await current.gateway.clock.sleep(pause)
 

@@ -51,7 +51,7 @@ async def approve(call: OperatorCall) -> Reply | Answer:
         asked = await approvals.find_open(call.gw, call.id)
         route = call.request.app[APPROVABLE].get((asked.method, asked.path))
         if route is None:
-            raise TenantError("invalid_state", "this gateway does not know that act any more: reject it")
+            raise TenantError("invalid_state", "this version of the gateway has no such act: reject it")
         refuse_role(call.key, route.needed_role)
         approvals.check_keys(call.gw, asked, call.key, ROLES[ROLES.index(route.needed_role) :])
         approved = _approved(call, asked)

@@ -239,7 +239,7 @@ async def test_another_request_is_never_sent(
     assert len(ledger.sent("CreatePayment")) == 1
     assert is_open(await ledger.scripted.now(payment))
     said = [one.message for one in caplog.records if "is not repeated" in one.message]
-    assert said == ["an operation is not repeated: its request would not be the same"]
+    assert said == ["an operation is not repeated: its request has changed"]
 
 
 async def test_a_new_session_is_no_other_request(

@@ -161,7 +161,7 @@ async def test_it_is_done_once(stack: GatewayStack) -> None:
     both = await asyncio.gather(approve(stack, identifier), approve(stack, identifier, "laptop"))
     assert sorted(reply.status for reply in both) == [200, 409]
     again = await approve(stack, identifier)
-    assert (again.status, again.json["detail"]) == (409, "this was decided already: it is approved")
+    assert (again.status, again.json["detail"]) == (409, "this approval was decided already: it is approved")
     assert [row["act"] for row in await acts(stack, payment)] == ["reviews.resolve", "approvals.request"]
     assert (await approve(stack, "apr_1")).status == 404
 

@@ -139,7 +139,9 @@ class Commits:
         if may_go_on:
             self._begin(one)
         else:
-            self._resolve(one, Unavailable("the store cannot be written: it may have lost what was committed"))
+            self._resolve(
+                one, Unavailable("the store cannot be written: it may have lost committed data, and is being checked")
+            )
 
     def _ended(self, one: _Commit, outcome: Outcome | NothingSent) -> None:
         if isinstance(outcome, list):
@@ -189,12 +191,12 @@ class Commits:
                     return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_RETRY_SECONDS)
-            self._give_up(one, "whether the unit was written is not known")
+            self._give_up(one, "it is not known whether the request was stored")
         except asyncio.CancelledError:
-            self._give_up(one, "the store was closed before it was known whether the unit was written")
+            self._give_up(one, "the store was closed before it was known whether the request was stored")
             raise
         except Exception:  # a bug here must not leave the caller waiting forever
-            self._give_up(one, "whether the unit was written is not known")
+            self._give_up(one, "it is not known whether the request was stored")
             raise
 
     def _give_up(self, one: _Commit, why: str) -> None:
@@ -265,7 +267,7 @@ class _Commit:
         """The error that the caller gets when the server has refused the unit."""
         statement = self.unit[refused.place] if refused.place < len(self.unit) else None  # None: its mark was refused
         if refused.sqlstate == NOT_ONE_ROW and statement is None:
-            return TenantMoves(f"tenant {self.tenant} is in another store, or on its way there")
+            return TenantMoves(f"tenant {self.tenant} was moved to another store, or is being moved")
         if statement is not None and statement.otherwise is not None:
             is_there = refused.sqlstate == UNIQUE_VIOLATION and dialect.must_be_new(statement.sql)
             if is_there or refused.sqlstate == NOT_ONE_ROW:

@@ -179,7 +179,9 @@ def _refuse_encoding(connection: _Connection) -> None:
 async def _found(connection: _Connection) -> Found | None:
     known, foreign = await _row(connection, "SELECT to_regclass('schema_version'), to_regclass('payments')")
     if known is None and foreign is not None:
-        raise Unavailable("the database has a table payments of somebody else's: name an empty one in store.url")
+        raise Unavailable(
+            "the database has a table payments that is not the gateway's: name an empty database in store.url"
+        )
     return None if known is None else Found(*await _row(connection, "SELECT version, works_from FROM schema_version"))
 
 

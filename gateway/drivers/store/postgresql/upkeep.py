@@ -81,5 +81,5 @@ async def _ask(pool: Pool, command: Command) -> list[tuple[Any, ...]]:
         return rows_of((await pool.ask(command))[0])
     except (Lost, Refused, NothingSent) as problem:
         why = f"SQLSTATE {problem.sqlstate}" if isinstance(problem, Refused) else str(problem)
-        _log.warning("the store could not be kept up", extra={"problem": why})
+        _log.warning("the store's maintenance failed", extra={"problem": why})
         return []
