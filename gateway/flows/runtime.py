@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -69,8 +69,8 @@ class Memory:
     """What this process remembers between calls. A start empties it, which costs a call or a log line at most."""
 
     def __init__(self) -> None:
-        self.noted: set[tuple[str, str, str]] = set()
-        """``plugin/calls.py``: what a provider's answers showed and operators have been warned of."""
+        self.noted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        """``plugin/calls.py``: by tenant and account, what answers showed and operators have been warned of."""
         self.last_lookup: dict[str, datetime] = {}
         """``payments/lookup.py``: by payment, when a hint last caused a lookup."""
         self.to_look_at: dict[tuple[str, str], deque[str]] = {}

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.flows.plugin import calls
 from tests.support.clients.psp_callbacks import call_back, new_payment
 from tests.support.stack import GatewayStack, psp_body, running_stack
 
@@ -55,6 +56,18 @@ async def test_a_usual_answer_is_not_noted(shared_stack: GatewayStack, caplog: p
     """What the description promises is nothing to tell."""
     assert (await shared_stack.create(psp_body())).status == 201
     assert list(noted(caplog)) == []
+
+
+async def test_a_bridge_of_many_words_hides_no_other(
+    stack: GatewayStack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that words each answer differently gets few lines, and another tenant's still gets its first."""
+    monkeypatch.setattr(calls, "MAX_UNUSUAL_NOTED", 2)
+    for number in range(4):
+        await stack.faults("psp", media_type=f"text/x-{number}")
+        await stack.create(psp_body())
+    await stack.create(psp_body(), tenant="globex")
+    assert [kind for _, kind in noted(caplog)] == [f"media type text/x-{number}" for number in (0, 1, 3)]
 
 
 # A bridge that takes its time

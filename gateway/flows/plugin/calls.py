@@ -46,8 +46,8 @@ from gateway.provider import Account, CallbackDraft, Check, Explains, Explanatio
 
 T = TypeVar("T")
 
-MAX_UNUSUAL_NOTED = 10_000
-"""Unusual answers that are remembered, of all accounts: a provider may word each of them differently."""
+MAX_UNUSUAL_NOTED = 100
+"""Unusual answers that are remembered of one account: a provider may word each of them differently."""
 
 Proof = Event | Hint | tuple[Event | Hint, ...] | None
 """What ``verify`` proves; a tuple has two parts at least."""
@@ -128,10 +128,10 @@ def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> N
     except BaseException as error:
         _fault(entry, "unusual", error)
         return  # what was read of the answer stands
+    noted = gw.memory.noted[entry.tenant, entry.name]
     for what in found:
-        noted = (entry.tenant, entry.name, what)
-        if noted not in gw.memory.noted and len(gw.memory.noted) < MAX_UNUSUAL_NOTED:
-            gw.memory.noted.add(noted)
+        if what not in noted and len(noted) < MAX_UNUSUAL_NOTED:
+            noted.add(what)
             where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
             kind = cleaning.sentence(gw, entry, what)
             log.warning("an answer is unusual but was read", extra={**where, "kind": kind})
