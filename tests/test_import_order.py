@@ -31,7 +31,7 @@ LAYERS = {
 FLOWS = (
     "tasks masks nodes occurrences credential_uses recent_payments → refused_requests → runtime"
     " → audit claims tenant_stores"
-    " → approvals audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences"
+    " → approvals audit_chain plugin restore cascade storage → search webhooks reply_maps change_occurrences"
     " operator_outbox → commit"
     " → payments → callbacks → customers → background"
 )

@@ -1,13 +1,14 @@
 """Room for new payments: on the store's disk, and in each tenant's budget of stored bytes.
 
-Without room no payment is created; callbacks and operations of existing payments go on. Operators are warned early.
+Without room no payment is created and no webhook tested; callbacks and operations of existing payments go on.
+Operators are warned early.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.core.errors import LowDisk
+from gateway.core.errors import LowDisk, TenantError
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import Tenant
 from gateway.drivers.store.databases import ask_each, unanswered
@@ -18,6 +19,8 @@ from gateway.flows.tasks import described
 CHECK_SECONDS = 60.0
 """Pause between two checks."""
 
+BUDGET_USED_UP = "the budget of stored data is used up: ask the operators of this gateway for more"
+
 LEVELS = (100, 80)
 """Percent of a budget at which operators are warned, the highest first."""
 
@@ -26,6 +29,14 @@ def require_disk(gw: Gateway, tenant: Tenant) -> None:
     """Raise ``LowDisk`` unless the disk has room for a new payment and for what may still come of the others."""
     if gw.disk.is_low() and gw.settings.stores[gw.store.tenants.store_of(tenant.id)].folder in gw.disk.low():
         raise LowDisk("the disk is almost full")
+
+
+async def require_room(gw: Gateway, tenant: Tenant) -> None:
+    """Refuse what need not be stored. Raises ``LowDisk``, and ``storage_budget_exceeded``."""
+    require_disk(gw, tenant)
+    stored, budget = await gw.store.stored_bytes(), gw.settings.limits.tenant_bytes
+    if level_of(stored.get(tenant.id, 0), budget) == LEVELS[0]:
+        raise TenantError("storage_budget_exceeded", BUDGET_USED_UP)
 
 
 async def probe(gw: Gateway) -> None:

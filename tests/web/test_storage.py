@@ -138,6 +138,20 @@ async def test_a_tenant_that_occupies_its_budget_makes_no_new_payment(stack: Gat
     assert (await stack.create(body, key=key)).status == 201
 
 
+@pytest.mark.parametrize("lacks", ["disk", "budget"])
+async def test_a_test_webhook_needs_room(stack: GatewayStack, lacks: str) -> None:
+    """A test is kept like a payment: without room it is refused and nothing is stored."""
+    assert (await stack.call("POST", "/v1/webhooks/test", {})).status == 202
+    if lacks == "disk":
+        FakeDisk(stack)
+    else:
+        await ready(stack)  # makes the row that is updated
+        await stack.gateway.store.commit("acme", room_taken("acme", BUDGET))
+    refused = await stack.call("POST", "/v1/webhooks/test", {})
+    assert code_of(refused) == {"disk": (503, "low_disk"), "budget": (507, "storage_budget_exceeded")}[lacks]
+    assert len((await stack.call("GET", "/v1/webhooks/deliveries")).json["data"]) == 1
+
+
 async def test_operators_are_told_of_a_budget_that_runs_out(
     stack: GatewayStack, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,6 +24,7 @@ from gateway.flows.payments.intent import Submission
 from gateway.flows.payments.submit import reserve_by, submit
 from gateway.flows.payments.waiting import pauses
 from gateway.flows.runtime import Gateway
+from gateway.flows.storage import BUDGET_USED_UP
 from gateway.flows.tasks import ConflictRetry
 
 REUSED = "was used for another request: use a new key, or repeat that request unchanged"
@@ -89,10 +90,7 @@ def raise_unless_overtaken(problem: GatewayError) -> None:
     if not isinstance(problem, Conflict) or problem.on == "merchant_reference":
         raise problem
     if problem.on == statements.STORAGE_BUDGET:
-        raise TenantError(
-            "storage_budget_exceeded",
-            "the budget of stored data is used up: ask the operators of this gateway for more",
-        ) from None
+        raise TenantError("storage_budget_exceeded", BUDGET_USED_UP) from None
 
 
 def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> Awaitable[None]:

@@ -22,6 +22,7 @@ from gateway.drivers.store.statements import NewWebhook, Statement
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
+from gateway.flows.storage import require_room
 from gateway.flows.webhooks.dispatch import webhook_of
 
 DISABLED = "the webhook endpoint is disabled; enable it first: "
@@ -108,7 +109,8 @@ async def redeliver_range(
 
 
 async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
-    """Send a test webhook the way all go. Raises ``not_found`` and ``invalid_state``."""
+    """Send a test webhook the way all go. Raises ``not_found``, ``invalid_state``, and where there is no room."""
+    await require_room(gw, gw.tenant(tenant))
     await _open_endpoint(gw, tenant, None)
     now, event_id = gw.clock.now(), gw.new_id("evt")
     at, body = milliseconds(now), webhook_test_body(WEBHOOK_TEST, now).decode()

@@ -222,7 +222,7 @@ ROUTES: tuple[Route[TenantCall], ...] = (
         text="Send a webhook of type `webhook.test`, which is not about a payment, to test the endpoint.",
         body=EmptyBody,
         answers={202: examples.TEST},
-        codes=_SENDING_CODES,
+        codes=(*_SENDING_CODES, "low_disk", "storage_budget_exceeded"),
     ),
     Route(
         method="POST",
