@@ -83,7 +83,7 @@ def multiply(store: Path, payments: int) -> None:
         times = sorted({time for _, _, text in _texts(database) for time in _TIME.findall(text)})
         held = _held(database)
         database.execute("BEGIN")
-        for emptied in search_index.begin(""):  # made of the events: the gateway makes it anew
+        for emptied in search_index.begin(""):  # made of the events: the gateway makes it again
             database.execute(emptied.sql, emptied.params)
         for table, columns in tables(database):
             shown = {name: _copied(name, kind, len(times), held[table, name]) for name, kind in columns.items()}

@@ -33,6 +33,10 @@ PHRASES = {
     r"\bfor ever\b": 'say "forever", "indefinitely"',
     r"\ba wish\b|\bper wish\b": 'say "a request"',
     r"\bin its hands\b": "say what is known",
+    r"(?<!enter )\banew\b": 'say "again", "rebuilt", "restarted"',
+    r"\bwhat (?:came|comes) of\b": 'say "the outcome of", "the result of"',
+    r"\bin vain\b": "say what fails, or what is not needed",
+    r"\bput off\b": 'say "answered 429", "postponed", "canceled"',
 }
 """A pattern of phrases, and what to say instead."""
 

@@ -111,7 +111,7 @@ def _earlier(loaded: Configuration, entry: AccountEntry, reveal: bool, uses: Use
 
 
 def _differing(entry: AccountEntry) -> list[str]:
-    """What must be entered anew at a provider that has what was before."""
+    """What must be entered again at a provider that still has the earlier values."""
     now, *before = ({"callback_url": one.endpoint_id, **one.credentials} for one in (entry, *entry.earlier))
     return [name for name, value in now.items() if any(one.get(name) != value for one in before)]
 
@@ -123,12 +123,12 @@ def _credential(value: str | Secret, reveal: bool) -> str | None:
 
 
 def _lines(shown: Mapping[str, Any]) -> dict[str, object]:
-    anew = {"enter anew": ", ".join(shown["enter_anew"])} if shown["enter_anew"] else {}
+    to_enter = {"enter anew": ", ".join(shown["enter_anew"])} if shown["enter_anew"] else {}
     return {
         "provider": shown["provider"],
         "accepts_new": shown["accepts_new"],
         **_lines_to_enter(shown),
-        **anew,
+        **to_enter,
     }
 
 

@@ -28,7 +28,7 @@ COLUMNS = ("table", "tenant", "rows", "hash", "rows_in_target", "hash_in_target"
 
 NO_COPY = (
     "TO is not a copy, and no gateway starts on it: something was written into one of the two since the copy began;"
-    " delete TO, or drop its database and make it anew, and copy again"
+    " delete TO, or drop and create its database, and copy again"
 )
 
 SHOWN = 12

@@ -31,7 +31,7 @@ def origin_of(point: EntryPoint) -> tuple[str | None, str | None]:
     """The distribution a plugin came with, and its version."""
     if point.dist is None:
         return None, None
-    read = point.dist.metadata  # reads the file anew each time
+    read = point.dist.metadata  # reads the file again each time
     return read["Name"], read["Version"]
 
 

@@ -61,7 +61,7 @@ class Measures:
         self.callbacks: Counter[tuple[str, str]] = Counter()
         """By verdict and reason, "" for none."""
         self.webhooks: Counter[str] = Counter()
-        """Attempts by what came of them: ``delivered``, ``pending`` (tried again later) or ``dead``."""
+        """Attempts by their outcome: ``delivered``, ``pending`` (tried again later) or ``dead``."""
         self.batch_units = Histogram(BATCH_UNITS)
         self.commit_seconds = Histogram(COMMIT_SECONDS)
         self.store_errors = 0

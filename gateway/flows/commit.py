@@ -63,7 +63,7 @@ class _Written:
 
     ``event``: as it is stored, with the request that caused it. ``operation``: the payment's, if it is not as it was,
     and whether that ``has_ended``. ``open_operation``: the one that is open afterwards. ``due_at``: when the payment is
-    checked next, where that is set anew. ``webhook``: of its event, if there is one.
+    checked next, where that is set again. ``webhook``: of its event, if there is one.
     """
 
     __slots__ = ("_view", "due_at", "event", "has_ended", "open_operation", "operation", "version", "webhook")

@@ -133,7 +133,7 @@ async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
 
 
 async def _begun(part: Store, key: _Key) -> Progress:
-    """How far the index is. One that is made with another key is made anew.
+    """How far the index is. One that was made with another key is rebuilt.
 
     Rows may have got other numbers, as by ``VACUUM``: then all events are read again, which adds nothing twice.
     """
@@ -142,9 +142,9 @@ async def _begun(part: Store, key: _Key) -> Progress:
         await part.commit(NO_TENANT, search_index.begin(key.fingerprint))
         return Progress(made_with=key.fingerprint)
     if progress.event_row and not await part.search.is_at(progress.event_row, progress.event_id):
-        anew = Progress(made_with=key.fingerprint)
-        await part.commit(NO_TENANT, [search_index.set_progress(anew, progress)])
-        return anew
+        renewed = Progress(made_with=key.fingerprint)
+        await part.commit(NO_TENANT, [search_index.set_progress(renewed, progress)])
+        return renewed
     return progress
 
 

@@ -1,4 +1,4 @@
-"""One call of a plugin as a value, and what came of it. A call can be written to a file and made again."""
+"""One call of a plugin as a value, and its result. A call can be written to a file and made again."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _longest = 0
 
 
 def enter(step: str) -> None:
-    """Note what the check does next, and begin its time anew."""
+    """Note what the check does next, and restart its time."""
     _step[:] = step.encode(errors="replace")[: len(_step)].ljust(len(_step))
     if _longest:
         signal.alarm(_longest)

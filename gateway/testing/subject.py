@@ -1,4 +1,4 @@
-"""The provider that is checked, with its accounts and samples: makes its calls and says what came of them."""
+"""The provider that is checked, with its accounts and samples: makes its calls and reports their results."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def _text(value: object) -> str | None:
 
 
 def _event_id(observation: gateway.Observation, status: object, account: gateway.Account) -> str:
-    """Hash what makes two callbacks the same; ``time`` and ``sign`` take no part, since senders make both anew."""
+    """Hash what makes two callbacks the same: all but ``time`` and ``sign``, which differ in each attempt."""
     amount = "" if observation.amount is None else f"{observation.amount:f}"
     parts = (
         account.tenant,

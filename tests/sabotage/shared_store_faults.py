@@ -44,7 +44,7 @@ SHARED_STORE_FAULTS = (
         "if not rows_of(found):",
     ),
     simple(
-        "begin a unit in doubt anew at once",
+        "send a unit in doubt again at once",
         "postgresql",
         "gateway/drivers/store/postgresql/commits.py",
         '            task = asyncio.create_task(self._resolve_doubt(one), name="unit in doubt")\n'
@@ -53,7 +53,7 @@ SHARED_STORE_FAULTS = (
         "            self._retry(one)\n",
     ),
     simple(
-        "begin a unit anew under its old mark",
+        "send a unit again under its old mark",
         "postgresql",
         "gateway/drivers/store/postgresql/commits.py",
         '        one.mark = f"',

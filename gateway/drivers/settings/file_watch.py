@@ -14,7 +14,7 @@ LOOK_MILLISECONDS = 1000
 """How often is looked whether there are other folders to watch, even if nothing changes."""
 
 CONFIG_MAP = "..data"
-"""The link that Kubernetes replaces when it writes the files of a mounted folder anew."""
+"""The link that Kubernetes replaces when it rewrites the files of a mounted folder."""
 
 
 async def changes(current: Callable[[], Settings]) -> AsyncIterator[None]:

@@ -114,7 +114,7 @@ def _copied(source: Path, part: Path, at: datetime) -> Backup:
 
 
 def _copy(source: Path, copy: sqlite3.Connection) -> None:
-    """Copy in steps within one read transaction: the server's commits neither disturb it nor begin it anew."""
+    """Copy in steps within one read transaction: the server's commits neither disturb nor restart it."""
     try:
         with contextlib.closing(_connect(source, "ro")) as reader:
             reader.execute("BEGIN")

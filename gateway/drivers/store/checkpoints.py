@@ -2,7 +2,7 @@
 
 SQLite would do it inside whichever commit reaches a limit, and everybody in that commit would wait. Here a connection
 of its own copies while the writer goes on. A log that is written to without a pause never ends by that alone, so a
-long one is begun anew between two commits, when only the last pages are left to copy.
+long one is restarted between two commits, when only the last pages are left to copy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHECKPOINT_ROWS = 4000
 """Changed rows after which the log is copied: a page that changed often since is copied once."""
 
 RESTART_PAGES = 4000
-"""Pages (of 4 KiB) after which the log is begun anew; under any load it keeps below about twice that size."""
+"""Pages (of 4 KiB) after which the log is restarted; under any load it keeps below about twice that size."""
 
 RESTART_TIMEOUT_MS = 50
 """Milliseconds that a new beginning waits for readers: commits wait with it. Without it the log is tried later."""

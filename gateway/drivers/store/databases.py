@@ -57,7 +57,7 @@ class Databases:
         return self
 
     def cannot_serve(self, tenant: str) -> bool:
-        """Whether work for a tenant is in vain for now: its database is down, or it is being moved to another."""
+        """Whether work for a tenant cannot succeed now: its database is down, or it is being moved to another."""
         return self.tenants.store_of(tenant) in self.down or self.tenants.unfinished_move(tenant) is not None
 
     async def read_moves(self) -> None:

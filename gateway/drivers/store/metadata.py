@@ -72,7 +72,7 @@ def set_only(prefix: str, value: str, at: datetime) -> tuple[Statement, Statemen
 
 
 def check_all_payments(at: datetime) -> tuple[Statement, Statement]:
-    """Have every payment that may still move made due by and by (``check_payments``), from the first one."""
+    """Have every payment that may still move made due step by step (``check_payments``), from the first one."""
     return set_only(UNCHECKED, _encoded(("", "")), at)
 
 

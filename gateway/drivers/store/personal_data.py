@@ -115,7 +115,7 @@ NO_CONTENTS = ("", "[]", b"", "")
 
 
 def write_payment(before: Payment, after: Payment) -> Statement:
-    """Write a payment anew that has no open operation, unless it moves meanwhile: a conflict then."""
+    """Rewrite a payment without an open operation. A conflict if it has changed meanwhile."""
     update = statements.update_payment(before, after, open_before=None, open_after=None)
     sizes = [
         bytes_of(documents.encode_summary(one, revision=0), documents.encode_purchase(one)) for one in (before, after)
@@ -124,7 +124,7 @@ def write_payment(before: Payment, after: Payment) -> Statement:
 
 
 def write_operation(tenant: str, payment_id: str, before: OperationRow, after: OperationRow) -> Statement:
-    """Write an operation anew. A trigger counts its old answer as given back."""
+    """Rewrite an operation. A trigger counts its old answer as given back."""
     grows = bytes_of(after.doc, after.answer) - bytes_of(before.doc)
     return Statement(
         "UPDATE operations SET doc = ?, answer = ? WHERE tenant = ? AND payment_id = ? AND id = ?",
@@ -134,7 +134,7 @@ def write_operation(tenant: str, payment_id: str, before: OperationRow, after: O
 
 
 def write_event(tenant: str, payment_id: str, before: EventRow, after: EventRow) -> Statement:
-    """Write an event anew, and its webhook's body; how its delivery stands may move meanwhile."""
+    """Rewrite an event and its webhook's body; how its delivery stands may move meanwhile."""
     grows = bytes_of(after.doc, after.body) - bytes_of(before.doc, before.body)
     return Statement(
         "UPDATE events SET doc = ?, body = ? WHERE tenant = ? AND payment_id = ? AND version = ?",
@@ -144,7 +144,7 @@ def write_event(tenant: str, payment_id: str, before: EventRow, after: EventRow)
 
 
 def write_callback(tenant: str, before: CallbackRow, after: CallbackRow) -> Statement:
-    """Write a stored callback anew, unless it has got another verdict meanwhile: a conflict then."""
+    """Rewrite a stored callback. A conflict if it has got another verdict meanwhile."""
     _, *contents = after
     return Statement(
         "UPDATE inbox SET suffix = ?, query = ?, headers = ?, body = ?, remote = ?, detail = ?, event = ?, history = ?"

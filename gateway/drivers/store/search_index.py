@@ -135,7 +135,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def begin(made_with: str) -> list[Statement]:
-    """Empty the index, and make it anew with a key."""
+    """Empty the index, to rebuild it with a key."""
     tables = ("search_payments", "search_terms", "search_segments", "search_progress")
     emptied = [Statement(f"DELETE FROM {table}", ()) for table in tables]  # noqa: S608  # our own names
     return [*emptied, Statement(_SET_PROGRESS, (made_with, 0, ""))]

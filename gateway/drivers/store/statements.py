@@ -121,7 +121,7 @@ _UPDATE = (
     "UPDATE payments SET state = ?, version = ?, revision = ?, doc = ?, purchase = COALESCE(?, purchase),"
     " open_operation = ?, open_status = ?, open_doc = ?"
 )
-# A column that is set anew, to whatever value, costs a visit to each index it is in: these seldom change.
+# A column that is set, to whatever value, costs a visit to each index it is in: these seldom change.
 _SELDOM = ", account = ?, provider = ?, provider_reference = ?, replaced_by = ?, review = ?, expired_at = ?"
 _CHECK = f", tries = 0, due_at = CASE WHEN due_at < COALESCE(?, {_ENDLESS}) AND {HINTED} THEN due_at ELSE ? END"
 _UNMOVED = " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?"

@@ -1,4 +1,4 @@
-"""The spans: what they are about, by a list of attributes, and what came of it. No text of an error, body or header.
+"""The spans: what they are about, by a list of attributes, and how it ended. No text of an error, body or header.
 
 A trace begins with each request and each delivery. Whatever trace a caller names is not taken up, and providers and
 tenants learn of none.
@@ -55,7 +55,7 @@ class Traces:
                 raise
 
     async def over(self, name: str, work: Awaitable[T], outcome: Callable[[T], object], **known: object) -> T:
-        """Await ``work`` in a span; ``outcome`` says what came of it."""
+        """Await ``work`` in a span; ``outcome`` says how it ended."""
         with self.span(name, **known) as note:
             made = await work
             note(outcome=outcome(made))

@@ -63,7 +63,7 @@ class OperatorEvents:
             gw.tasks.start(f"to operators {gw.new_id('evt')}", _store(gw, tenant_of(fields), rows))
 
     def _count_refusal(self, gw: Gateway, fields: Mapping[str, object]) -> None:
-        """Report an account whose callbacks are refused again and again, and begin to count anew."""
+        """Report an account whose callbacks are refused again and again, and restart the count."""
         now, account = gw.clock.now(), (fields.get("tenant"), fields.get("account"))
         recent = [at for at in self._refusals[account] if now - at < REFUSALS_WITHIN]
         self._refusals[account] = [*recent, now]

@@ -1,4 +1,4 @@
-"""Remember each minute how many calls to providers there were, so that the status can say what came of the last."""
+"""Count calls to providers by the minute, so that the status can show the outcomes of the last ones."""
 
 from __future__ import annotations
 

@@ -122,14 +122,14 @@ class Reloader:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of a reload that another process asked for: what is wrong, or what it ended."""
+    """The result of a reload that another process asked for: what is wrong, or what it ended."""
 
     problems: tuple[str, ...]
     ended: tuple[str, ...] = ()
 
 
 async def answer(reloader: Reloader) -> bytes:
-    """Reload because another process of this gateway has, and tell it what came of it."""
+    """Reload because another process of this gateway has, and report the result to it."""
     try:
         said = Answer((), (await reloader.reload_here(None)).current.ended)
     except SettingsError as wrong:

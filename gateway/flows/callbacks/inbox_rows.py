@@ -59,7 +59,7 @@ REPEATED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
 """What was proved and had been applied before."""
 
 REFUSED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
-"""What an operator may verify anew after a wrong setting was mended."""
+"""What an operator may verify again after a wrong setting was corrected."""
 
 HINT = SizeLimits(body=0, headers=512, query=512, suffix=256)
 """What only causes a lookup: only people ever read it again."""
@@ -85,7 +85,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_proved(self) -> bool:
-        """Whether its sender is the provider, be it that it brought an event or something that means nothing here."""
+        """Whether its sender is the provider, whether it brought an event or something without meaning here."""
         proof = self.proof
         return proof is None or isinstance(proof, Event) or any(isinstance(part, Event) for part in self._proofs)
 

@@ -1,4 +1,4 @@
-"""Redact a callback before it is stored, and reveal it again to verify it anew. Pure.
+"""Redact a callback before it is stored, and reveal it to verify it again. Pure.
 
 A stored callback holds no secret and no card number: each secret became a keyed hash. Where one of the account's own
 secrets has that hash, it is the one that was sent; put back in its place it lets the plugin verify the callback. What

@@ -85,7 +85,7 @@ async def replay(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
 
 
 async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
-    """Verify a refused callback anew, then go the usual way. Raises ``TenantError`` for one that cannot be."""
+    """Verify a refused callback again, then evaluate it as usual. Raises ``TenantError`` if that is not possible."""
     retry = ConflictRetry()
     while True:
         row = await find(gw, inbox_id)

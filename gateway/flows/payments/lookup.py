@@ -222,7 +222,7 @@ def _as_asked_for(payment: Payment, operation: Operation) -> OpenOperation:
 
 
 async def apply_lookup(gw: Gateway, found: LookupResult) -> bool:
-    """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
+    """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is discarded."""
     before = found.before
     payment = before.payment
     policy, outcomes = gw.entry(payment).policy, outcomes_in(found.seen)

@@ -29,7 +29,7 @@ from gateway.flows.runtime import Gateway, log
 def is_due(gw: Gateway, snapshot: PaymentSnapshot) -> bool:
     """Whether the open operation may be repeated now.
 
-    One from before a restore may not: since the backup it may have been given up and done anew by another operation.
+    One from before a restore may not: since the backup it may have been given up and repeated as another operation.
     """
     payment, operation, now = snapshot.payment, snapshot.open_operation, gw.clock.now()
     policy = gw.entry(payment).policy

@@ -80,7 +80,7 @@ def still_open(operation: Operation, why: str = "") -> TenantError:
 def refuse_without_a_flag(gw: Gateway, payment: Payment, decided: ReviewResolved) -> None:
     """Without a flag a person may do two things to a payment that waits: name its page, and end it where no cancel can.
 
-    Whatever is proved of it later counts as ever. Raises ``invalid_state``.
+    What is proved about it later counts as usual. Raises ``invalid_state``.
     """
     ends = decided.state in ENDED_UNPAID
     names_page = decided.redirect_url is not None and decided.state is None

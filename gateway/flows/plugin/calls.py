@@ -183,7 +183,7 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
 
 
 def prepared(entry: AccountEntry, account: Account) -> Account:
-    """The entry's account with other secrets, prepared anew; with nothing prepared where the plugin fails."""
+    """The entry's account with other secrets, prepared again; with nothing prepared where the plugin fails."""
     if not isinstance(entry.provider, Prepares):
         return account
     try:

@@ -1,7 +1,7 @@
 """Clean what a plugin returned before it is stored or shown: no secrets in texts, ids or addresses.
 
 A ``redirect_url`` that customers must not be sent to is never kept: in a reply it leaves the outcome unknown, in a
-callback or a lookup it is left out and the rest is used. Raises ``UnusableValue`` for what cannot be mended.
+callback or a lookup it is left out and the rest is used. Raises ``UnusableValue`` for what cannot be cleaned.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class QueuesStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the calls to a provider lately: ``outcomes`` by name, ``error_rate`` the share that ``failed``."""
+    """The outcomes of recent calls to a provider: ``outcomes`` by name, ``error_rate`` the share that ``failed``."""
 
     name: str
     calls: int

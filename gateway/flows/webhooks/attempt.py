@@ -45,7 +45,7 @@ MAX_ATTEMPTS_LOGGED = 50
 
 
 class Outcome(NamedTuple):
-    """What came of one attempt, when, and the statements that store it."""
+    """The outcome of one attempt, its time, and the statements that store it."""
 
     is_delivered: bool
     at: datetime

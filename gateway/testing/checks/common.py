@@ -20,7 +20,7 @@ def is_unusable(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | No
 
 
 def not_as_said(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    """Judge what came of a call by what its sample says."""
+    """Compare the result of a call with its sample."""
     problem = difference(case.expects, outcomes[0])
     return f"{case.calls[0]}: {problem}" if problem else None
 

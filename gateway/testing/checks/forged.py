@@ -184,7 +184,7 @@ def _cares_for_case(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str 
 def _reencoded(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     events = events_of(outcomes[1].value)
     if case.expects == "old":
-        return f"{case.calls[1]} was formatted anew and is believed under the old signature" if events else None
+        return f"{case.calls[1]} was reformatted and is believed under the old signature" if events else None
     is_same = [one.observation for one in events] == [one.observation for one in events_of(outcomes[0].value)]
     return None if is_same else f"{case.calls[1]} is formatted otherwise and signed, and {outcomes[1]}"
 

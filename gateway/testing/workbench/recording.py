@@ -1,4 +1,4 @@
-"""Every call of a plugin, as it is made in a running gateway, and what came of it."""
+"""Every call of a plugin, as it is made in a running gateway, and its result."""
 
 from __future__ import annotations
 

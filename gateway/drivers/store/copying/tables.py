@@ -1,4 +1,4 @@
-"""Which tables are the content of a store, and how each is read in pages. The others are made anew from these."""
+"""Which tables are the content of a store, and how each is read in pages. The others are rebuilt from these."""
 
 from __future__ import annotations
 

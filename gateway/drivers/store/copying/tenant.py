@@ -1,7 +1,7 @@
 """One tenant's rows in a store: copied into another beside those of others, compared, and deleted.
 
 Nobody writes them meanwhile (``moves.py``), but for retention, which deletes old rows of all tenants. A table that is
-not equal is copied anew: so a copy that was killed goes on, and leaves no row twice.
+not equal is copied again: so a copy that was killed can be continued, and leaves no row twice.
 """
 
 from __future__ import annotations

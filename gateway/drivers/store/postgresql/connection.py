@@ -100,7 +100,7 @@ NO_TEXT = "22021"
 
 
 class _Exchange:
-    """Commands under way, and what came of them so far.
+    """Commands that were sent, and their results so far.
 
     ``sent`` has None for a command, its text for its preparation, and no text for what nobody has asked for.
     """

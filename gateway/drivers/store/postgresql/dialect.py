@@ -21,7 +21,7 @@ _SEEN_AS_THEY_ARE = {
     HOLDER_IS_OVER: "is_over(claims.node, ?)",
     OWNER_COUNTS_NO_MORE: f"{OWNER_COUNTS_NO_MORE.removesuffix(')')} FOR SHARE)",
 }
-"""Conditions on other rows than the one that is written: as functions, which look anew each time, or with a lock, for
+"""Conditions on other rows than the one that is written: as functions, which read again each time, or with a lock, for
 which a unit that is changing such a row is waited for.
 
 A statement that has waited for a row reads that one again, but all others as they were when it began.

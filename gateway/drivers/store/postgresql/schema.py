@@ -62,7 +62,7 @@ FUNCTIONS = (
     END $$""",
 )
 """``expect_one`` fails a unit whose statement touched another number of rows. ``is_hinted`` and ``is_over``: see
-``dialect.py``; only what is volatile looks anew. Paths are names: ``$.money.amount``.
+``dialect.py``; only what is volatile reads again. Paths are names: ``$.money.amount``.
 
 HMAC: RFC 2104; the one of PostgreSQL is in an extension that not everybody may create.
 """
