@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -60,11 +60,9 @@ def explain_callback(
     headers: Path | None,
     tenant: str | None,
     account: str | None,
-    method: str,
-    suffix: str,
-    remote: str,
     config: Path,
     as_json: bool,
+    **envelope: str,
 ) -> None:
     """Explain, check by check, why a callback is accepted or refused.
 
@@ -75,7 +73,7 @@ def explain_callback(
     given = None
     if body is not None and inbox_id is None:
         entry = _entry(settings, tenant, account)
-        given = _unsent(settings, entry, body, headers, (method, suffix, remote))
+        given = _unsent(settings, entry, body, headers, envelope)
     elif inbox_id is None or body is not None:
         raise click.UsageError("give an ID, or --file with --tenant and --account")
     found = asyncio.run(_explained(settings, inbox_id or "", given))
@@ -104,20 +102,16 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _unsent(
-    settings: Settings, entry: AccountEntry, body: Path, headers: Path | None, envelope: tuple[str, str, str]
+    settings: Settings, entry: AccountEntry, body: Path, headers: Path | None, envelope: Mapping[str, str]
 ) -> StoredCallback:
     """A callback from files, as the store would have it."""
     content = body.read_bytes()
-    method, suffix, remote = envelope
     lines = [header_text(line) for line in headers.read_bytes().splitlines()] if headers is not None else []
     return StoredCallback(
         tenant=entry.tenant,
         id="",
         account=entry.name,
         received_at=datetime.now(UTC),
-        method=method,
-        suffix=suffix,
-        remote=remote,
         size=len(content),
         verdict="",
         reason=None,
@@ -133,6 +127,7 @@ def _unsent(
         body=content,
         event=None,
         history=(),
+        **envelope,
     )
 
 
