@@ -7,7 +7,7 @@ they name types and never show a value.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -136,10 +136,14 @@ def amount(value: Any) -> str | None:
 
 
 def moment(value: Any) -> str | None:
-    """A point in time, not so near the calendar's ends that it has no date in another time zone."""
+    """A point in time that has a date in UTC, too: not so at the calendar's ends."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         return "must be a datetime with its time zone"
-    return None if datetime.min.year < value.year < datetime.max.year else "must be in the years 2 to 9998"
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        return "must have a date in UTC"
+    return None
 
 
 def span(value: Any) -> str | None:

@@ -239,6 +239,7 @@ GOOD_VALUES = [
     (PROOF, None),
     (PROOF, Hint()),
     (PROOF, replace(PROVED, occurred_at=datetime(2026, 1, 1, tzinfo=UTC), problem=Reason.TIME)),
+    (PROOF, replace(PROVED, occurred_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))),
     (ANSWER, HttpResponse(status=204)),
     (ANSWER, HttpResponse(status=302, headers=(("Location", "/x"),), body=b"")),
     (RULES, Rules()),
