@@ -43,7 +43,7 @@ MAX_UNKNOWN_STATUSES = 10
 
 
 MAX_SECOND_PAYMENTS = 10
-"""Further successful transactions that are kept per payment; one beyond that is reported each time it comes."""
+"""Further successful transactions that are kept per payment."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,12 +114,17 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
             self.type = self.type or "payment.updated"
 
     def note_second_payment(self, transaction: str, at: datetime) -> None:
-        """Raise the review flag for a transaction that pays a second time: once for each, up to the maximum."""
+        """Raise the review flag for a transaction that pays a second time: once for each, up to the maximum.
+
+        One beyond it makes a version only where no review is open: a sender could make any number of them.
+        """
         known = self.payment.paid_again_by
-        if transaction not in known:
-            self.flag(ReviewReason.CONTRADICTION, at)
-            self.details["paid_again_by"] = transaction
-            self.set(paid_again_by=(*known, transaction)[:MAX_SECOND_PAYMENTS])
+        if transaction in known:
+            return
+        self.flag(ReviewReason.CONTRADICTION, at)
+        self.details["paid_again_by"] = transaction
+        if len(known) < MAX_SECOND_PAYMENTS:
+            self.set(paid_again_by=(*known, transaction))
             self.type = self.type or "payment.updated"
 
     def flag(self, reason: ReviewReason, at: datetime, detail: str | None = None) -> None:

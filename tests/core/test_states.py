@@ -166,10 +166,11 @@ def test_each_second_transaction_is_reported_once(review: Review | None) -> None
 
 
 def test_the_remembered_second_transactions_are_bounded() -> None:
-    """Beyond the limit one is reported again: rather twice than never."""
+    """Beyond the limit one is reported again where no review is open: rather twice than never, but not without end."""
     full = tuple(f"T-{number}" for number in range(2, 12))
     change = second("T-1", "T-99", paid_again_by=full)
     assert (change.payment.paid_again_by, change.event is not None) == (full, True)
+    assert second("T-1", "T-99", paid_again_by=full, review=change.payment.review).event is None
 
 
 # Money
