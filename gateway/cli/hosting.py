@@ -13,7 +13,7 @@ import click
 from aiohttp import web
 
 from gateway.cli.loading import Configuration, http_url
-from gateway.core.errors import SettingsError
+from gateway.core.errors import SettingsError, fault_of
 from gateway.drivers.clock import Clock
 from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.settings import AccountEntry, Settings
@@ -113,7 +113,7 @@ def _simulator_app(registry: Registry, provider: str, accounts: Mapping[str, Sim
     try:
         app = registry.simulators[provider].app(accounts)
     except Exception as broken:  # a plugin's code: one line instead of a traceback
-        raise SettingsError([f"the simulator of {provider} failed: {type(broken).__name__}"]) from None
+        raise SettingsError([f"the simulator of {provider} failed: {fault_of(broken)}"]) from None
     if not isinstance(app, web.Application):
         raise SettingsError([f"the simulator of {provider} must make an aiohttp Application"])
     return app

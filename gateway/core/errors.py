@@ -266,3 +266,16 @@ class SettingsError(GatewayError):
 
 class StillNeeded(SettingsError):
     """The settings lack accounts or deposit methods that open payments need."""
+
+
+def place_of(error: BaseException) -> str:
+    """Where it was raised, as ``tinypay.py:71``."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace is not None else ""
+
+
+def fault_of(error: BaseException) -> str:
+    """An error of a plugin without its text, which may hold a secret: ``KeyError in tinypay.py:71``."""
+    return f"{type(error).__name__} in {place_of(error)}"

@@ -52,4 +52,5 @@ def clashes(points: Iterable[EntryPoint]) -> list[str]:
 
 
 def _named(points: Iterable[EntryPoint]) -> str:
-    return " and ".join(" ".join(part or "?" for part in origin_of(point)) for point in points)
+    """The distributions that offer these, each with the module: one may have been installed before it was changed."""
+    return " and ".join(f"{' '.join(part or '?' for part in origin_of(point))} ({point.value})" for point in points)

@@ -215,6 +215,8 @@ def _owners(hooks: pluggy.PluginManager, problems: list[str]) -> dict[str, tuple
 
 
 def _mistakes(provider: object) -> list[str]:
+    if isinstance(provider, type):
+        return [f"provider {provider.__name__} is a class: return {provider.__name__}() in the list"]
     try:
         return declaration_problems(provider)
     except _FOREIGN as problem:  # a member may be a property that fails

@@ -13,6 +13,7 @@ from gateway.core.errors import CallbackRejected, OutcomeUnknown, ProviderError,
 from gateway.core.facts import Stage
 from gateway.core.secret import Secret
 from gateway.core.strictjson import JsonNumber
+from gateway.core.wording import unknown_name
 from gateway.testing.calls import Outcome
 from gateway.testing.render import filled
 
@@ -94,6 +95,8 @@ def _of_object(expected: dict[str, Any], outcome: Outcome) -> str | None:
     if problem is not None or outcome.error is not None:
         return problem
     for name, wanted in expected.items():
+        if name == "stage" and wanted not in _STAGES:
+            return unknown_name(str(wanted), list(_STAGES), f'"{wanted}" is not a stage')
         found = _member(outcome.value, name)
         if not _is_same(wanted, found):
             return f"{name} should be {_shown(wanted)}, not {_shown(found)}"
@@ -147,4 +150,8 @@ def _decimal(text: Any) -> Decimal | None:
 
 
 def _shown(value: Any) -> str:
-    return value.text if isinstance(value, JsonNumber) else repr(str(value) if isinstance(value, Decimal) else value)
+    return (
+        value.text
+        if isinstance(value, JsonNumber)
+        else repr(str(value) if isinstance(value, Decimal | Stage) else value)
+    )

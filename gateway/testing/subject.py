@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gateway.core.errors import SettingsError
 from gateway.core.masking import Mask, secrets_in
 from gateway.core.secret import Secret
+from gateway.core.wire import HttpRequest
 from gateway.provider import Account, Provider, Session
 from gateway.testing.accounts import both, load_accounts
 from gateway.testing.actions import Action, action_of
@@ -174,6 +175,8 @@ class Subject:
         seconds = time.thread_time() - began
         self.is_guilty = self.is_guilty or bool(watch.touched)
         wrong = problem_of(value) if error is None else None
+        if wrong is not None and isinstance(value, HttpRequest):
+            value = None  # no rule can look into a request whose members have other types
         return Outcome(value=value, error=error, wrong=wrong, touched=tuple(watch.touched), seconds=seconds)
 
     def action(self, call: Call) -> Action:

@@ -143,7 +143,9 @@ class TestEntryPoints:
         """Both are named, and the code of neither runs, nor that of any other; blocked they harm nobody."""
         for number in (1, 2):
             publish(f"twin_{number}", f"open({str(tmp_path / 'ran')!r}, 'w')", point="acmepay")
-        assert problems() == ("plugin acmepay: is offered by dist-of-twin_1 1.2 and dist-of-twin_2 1.2",)
+        assert problems() == (
+            "plugin acmepay: is offered by dist-of-twin_1 1.2 (twin_1) and dist-of-twin_2 1.2 (twin_2)",
+        )
         assert not (tmp_path / "ran").exists()
         assert load(blocked=("acmepay",)).plugins == ()
 
@@ -153,7 +155,8 @@ class TestEntryPoints:
         publish("one_module", source, point="honest", distribution="honest-pay")
         publish("one_module", source, point="other", distribution="other-pay")
         assert problems() == (
-            "plugins honest and other: are one module, one_module, of honest-pay 1.2 and other-pay 1.2",
+            "plugins honest and other: are one module, one_module, of "
+            "honest-pay 1.2 (one_module) and other-pay 1.2 (one_module)",
         )
         assert not (tmp_path / "ran").exists()
 
@@ -240,6 +243,11 @@ class TestRefused:
 
         made = plugin("acme", gateway_providers=fail)
         assert problems(made) == ("plugin acme: gateway_providers failed: KeyError: 'x'",)
+
+    def test_a_class_in_place_of_a_provider(self) -> None:
+        """Its members are all there, so it would only fail when the first account is loaded."""
+        made = plugin("acme", gateway_providers=lambda: [FakeProvider])
+        assert problems(made) == ("plugin acme: provider FakeProvider is a class: return FakeProvider() in the list",)
 
     def test_a_hook_that_returns_no_list(self) -> None:
         """A provider instead of a list of them is told apart."""

@@ -234,8 +234,8 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 
 
 ASKED: dict[str, tuple[Callable[..., Any], str]] = {
-    "an error": (raising(KeyError(KEY)), "failed: KeyError"),
-    "the end of the process": (raising(SystemExit(1)), "failed: SystemExit"),
+    "an error": (raising(KeyError(KEY)), "failed: KeyError in test_provider_declaration.py:"),
+    "the end of the process": (raising(SystemExit(1)), "failed: SystemExit in test_provider_declaration.py:"),
     "None": (lambda _: None, "returned NoneType: must be"),
     "text": (lambda _: KEY, "returned str: must be"),
     "a coroutine": (lambda _: {"key": 7}, "must be"),
@@ -250,7 +250,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("member", "what"), UNUSABLE)
 def test_what_is_asked_of_an_account_is_judged_with_the_settings(tmp_path: Path, member: str, what: str) -> None:
-    """One line with tenant, account, provider and member; no traceback, and no text of the plugin's error."""
+    """One line with tenant, account, provider and member; the place, and neither traceback nor text of the error."""
     provider = ScriptedProvider()
     does, expected = ASKED[what]
     setattr(provider, member, does)
@@ -318,7 +318,10 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 @pytest.mark.parametrize(
     ("account_type", "expected"),
-    [(Strict, r"config\.key: \*\*\* is not good"), (Broken, "provider outside: account_type failed: KeyError")],
+    [
+        (Strict, r"config\.key: \*\*\* is not good"),
+        (Broken, "provider outside: account_type failed: KeyError in test_provider_declaration.py:"),
+    ],
 )
 def test_a_config_that_judges_itself_shows_no_secret(
     tmp_path: Path, account_type: type[msgspec.Struct], expected: str

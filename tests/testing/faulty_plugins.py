@@ -358,6 +358,8 @@ FAULTS = (
     Fault(
         "a header with a line break", "build-returns", '("Idempotency-Key", key)', '("Idempotency-Key", key + "\\n")'
     ),
+    Fault("a body that is text", "build-returns", "gateway.dumps(body)\n", "gateway.dumps(body).decode()\n"),
+    Fault("a header that is a number", "build-returns", '("Idempotency-Key", key)', '("Idempotency-Key", 7)'),
     Fault(
         "a blank in the URL",
         "build-returns",

@@ -84,6 +84,12 @@ def test_what_a_sample_says_is_found(gives: Any, outcome: Outcome) -> None:
     assert difference(loads(json.dumps(gives).encode()), outcome) is None
 
 
+def test_a_stage_that_is_none_is_told_from_another_stage() -> None:
+    """The sample is at fault then, and the difference of two stages names both in the words of samples."""
+    assert difference({"stage": "capturd"}, CAPTURED) == '"capturd" is not a stage; did you mean "captured"?'
+    assert difference({"stage": "authorized"}, CAPTURED) == "stage should be 'authorized', not 'captured'"
+
+
 @pytest.mark.parametrize(("gives", "outcome"), WRONG, ids=str)
 def test_what_a_sample_does_not_say_is_told(gives: Any, outcome: Outcome) -> None:
     """Anything else is a sentence."""

@@ -12,6 +12,7 @@ from yaml.nodes import Node, ScalarNode
 
 from gateway.core.checks import something
 from gateway.core.commands import FetchPayment
+from gateway.core.errors import fault_of
 from gateway.core.field_mapping import compile_map
 from gateway.core.field_values import FieldMap
 from gateway.core.map_checks import PaymentSeen, problem_of_reading
@@ -212,7 +213,7 @@ def _config(scope: AccountScope, node: Node, provider: Provider, resolver: Resol
     try:
         return config_reader(provider.account_type)(node, scope.path("config"), resolver.state)
     except Exception as broken:  # a member of a type that settings cannot have, or a plugin's own fault
-        problem = f"provider {provider.name}: account_type failed: {type(broken).__name__}"
+        problem = f"provider {provider.name}: account_type failed: {fault_of(broken)}"
         return resolver.state.note(scope.path("config"), problem)
 
 
@@ -297,5 +298,5 @@ def _returned_by(
     except KeyboardInterrupt:
         raise
     except BaseException as broken:  # foreign code at start: a line, not a traceback, and not the end of the process
-        resolver.state.note(scope.path(), f"{problem} failed: {type(broken).__name__}")
+        resolver.state.note(scope.path(), f"{problem} failed: {fault_of(broken)}")
     return None

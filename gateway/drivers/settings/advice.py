@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.core.checks import mapping, text
+from gateway.core.errors import fault_of
 from gateway.core.expressions import Expression
 from gateway.core.map_checks import missing_of_create
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
@@ -95,7 +96,7 @@ def _advice_of(entry: AccountEntry) -> Mapping[str, str]:
     except UnusableValue as wrong:
         return {"provider": f"{entry.provider.name}: advice returned {wrong}"}
     except Exception as broken:  # foreign code: a line, not a traceback
-        return {"provider": f"{entry.provider.name}: advice failed: {type(broken).__name__}"}
+        return {"provider": f"{entry.provider.name}: advice failed: {fault_of(broken)}"}
     return said
 
 

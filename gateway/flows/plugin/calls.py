@@ -12,14 +12,13 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import PurePath
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from gateway.core.checks import every, instance, mapping, optional, struct, text, type_name
 from gateway.core.commands import Command, CreatePayment, FetchPayment
-from gateway.core.errors import CallbackRejected, OutcomeUnknown, ProviderError, Reason
+from gateway.core.errors import CallbackRejected, OutcomeUnknown, ProviderError, Reason, place_of
 from gateway.core.facts import Busy, Event, Hint, Observation, Refused, Verdict
 from gateway.core.field_values import FieldProblem
 from gateway.core.plugin_returns import (
@@ -65,7 +64,7 @@ def _fault(entry: AccountEntry, member: str, error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         raise error
     is_ours = isinstance(error, UnusableValue)
-    what, place = (str(error), None) if is_ours else (type(error).__name__, _place(error))
+    what, place = (str(error), None) if is_ours else (type(error).__name__, place_of(error))
     where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
     log.error("a plugin failed", extra={**where, "member": member, "kind": what, "place": place})
     return what
@@ -280,14 +279,6 @@ def _not_ready(gw: Gateway, entry: AccountEntry, member: str, error: BaseExcepti
 def _message(gw: Gateway, entry: AccountEntry, problem: ProviderError) -> str:
     """The text of a plugin's error: its argument, since its ``__str__`` may be the plugin's own code."""
     return cleaning.sentence(gw, entry, problem.args[0] if problem.args else "")
-
-
-def _place(error: BaseException) -> str:
-    """Where it was raised, as ``tinypay.py:71``."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
 
 
 def _seconds(value: Any) -> str | None:
