@@ -205,7 +205,18 @@ TENANT_MISTAKES = [
         "webhook.url",
         "must not point to this machine or a private network (that needs server.development: true)",
     ),
-    Mistake('["env:ACME_WHSEC"]', "env:ACME_WHSEC  # here", "webhook.secrets", "must be a list"),
+    Mistake(
+        "url: https://erp.acme.example",
+        "url: env:ACME_URL  # here\n      #",
+        "webhook.url",
+        "is not a secret, so env: and file: are not read here: write the value itself",
+    ),
+    Mistake(
+        '["env:ACME_WHSEC"]',
+        "env:ACME_WHSEC  # here",
+        "webhook.secrets",
+        "must be a list: write [ and ] around it, or a line with - for each",
+    ),
     Mistake(
         '["env:ACME_WHSEC"]',
         '["env:TOKEN"]  # here',

@@ -54,6 +54,9 @@ READABLE = "is not readable YAML: "
 MERGE = "is a merge key, which is not supported: write the members out, or use an alias for the whole value"
 
 
+DEVELOPMENT = "server: {secret: x, development: true}\n"
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [
@@ -94,6 +97,40 @@ def test_a_trap_is_told(tmp_path: Path, section: str, said: str) -> None:
     """With its line, and where it began if that is another one."""
     [line] = problems(tmp_path, with_tenant(section))
     assert line.startswith(f"settings.yaml:{said}")
+
+
+@pytest.mark.parametrize("written", ["${CK_SECRET}", "$CK_SECRET", "${CK_SECRET:-none}"])
+def test_a_variable_of_a_shell_is_no_secret(tmp_path: Path, written: str) -> None:
+    """It would be taken as it stands, in development, and refused by the provider much later."""
+    [line] = problems(tmp_path, DEVELOPMENT.replace("secret: x", f'secret: "{written}"'))
+    assert line == "settings.yaml:1: server.secret: names a variable as a shell does, which is not replaced here: " + (
+        "write env:NAME"
+    )
+
+
+def test_a_secret_may_have_the_signs_of_a_variable(tmp_path: Path) -> None:
+    """As passwords do."""
+    loaded = load(tmp_path, DEVELOPMENT.replace("secret: x", 'secret: "pa$$WORD{1}"'))
+    assert loaded.server.secrets[0].reveal() == "pa$$WORD{1}"
+
+
+def test_a_slip_in_development_accuses_nothing_else(tmp_path: Path) -> None:
+    """What is refused outside development alone is not held against who meant to be in it."""
+    [line] = problems(tmp_path, DEVELOPMENT.replace("true", "yes"))
+    assert line == "settings.yaml:1: server.development: must be true or false"
+
+
+@pytest.mark.parametrize("written", ["true", "TRUE", "1"])
+def test_development_is_one_thing_for_every_value(tmp_path: Path, written: str) -> None:
+    """The switch that the values are read under is the one that the gateway then runs with."""
+    assert load(tmp_path, DEVELOPMENT.replace("true", written)).server.development
+
+
+@pytest.mark.parametrize("written", ["false", "0", "null", "~", ""])
+def test_what_does_not_switch_development_on_leaves_it_off(tmp_path: Path, written: str) -> None:
+    """For every value: a secret that is written out is refused."""
+    lines = problems(tmp_path, DEVELOPMENT.replace("true", written))
+    assert [line for line in lines if line.startswith("settings.yaml:1: server.secret: ")]
 
 
 def test_what_is_not_yaml_is_told_with_where_to_look(tmp_path: Path) -> None:

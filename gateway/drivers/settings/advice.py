@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from gateway.core.checks import mapping, text
 from gateway.core.errors import fault_of
 from gateway.core.expressions import Expression
-from gateway.core.map_checks import missing_of_create
+from gateway.core.map_checks import missing_of_create, problem_of_reading
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
+from gateway.core.request_bodies import CreateBody
 from gateway.core.urls import bracketed
 from gateway.core.wording import closest_name, unknown_name
 from gateway.drivers.settings.located_messages import LocatedMessages
@@ -43,10 +44,10 @@ def advice(settings: Settings) -> list[str]:
             for path, said in _of_request_maps(tenant)
         ),
         *(
-            lines.at(("tenants", tenant.id, "routing", number, "when"), AMOUNT_IS_TEXT)
+            lines.at(("tenants", tenant.id, "routing", number, "when"), said)
             for tenant in settings.tenants.values()
             for number, rule in enumerate(tenant.routing)
-            if rule.when is not None and _compares_amount(rule.when)
+            if rule.when is not None and (said := _of_condition(rule.when))
         ),
     ]
 
@@ -110,6 +111,12 @@ def _of_request_maps(tenant: Tenant) -> Iterator[tuple[tuple[str, ...], str]]:
         for rule in one.rules:
             if rule.steps[0] == "fields" and not set(rule.steps[1:]).issubset(asked):
                 yield (name, rule.member), unknown_name(rule.steps[1], asked, "is a field that no account asks for")
+
+
+def _of_condition(when: Expression) -> str | None:
+    if _compares_amount(when):
+        return AMOUNT_IS_TEXT
+    return problem_of_reading(when.text, (CreateBody,))
 
 
 def _compares_amount(when: Expression) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+from yaml.nodes import Node
+
 from gateway.core.errors import SettingsError
 from gateway.core.money import currency_digits
 from gateway.core.secret import Secret
@@ -23,7 +26,7 @@ from gateway.drivers.settings.shared_credentials import note_shared_credentials
 from gateway.drivers.settings.store_target import resolve_stores
 from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import check_tenants_stores, find_endpoints, resolve_tenant
-from gateway.drivers.settings.yaml_file import is_null, nothing, text_at, value_at
+from gateway.drivers.settings.yaml_file import as_data, is_null, nothing, value_at
 from gateway.provider import Provider
 
 AS_WRITTEN = ("include", "timeouts", "limits", "egress", "clocks", "log", "retention", "currencies")
@@ -116,8 +119,8 @@ def _resolve(
 
 
 def _context(files: SettingsFiles, environ: Mapping[str, str], running: Settings | None) -> LoadContext:
-    written = (text_at(files.root, ("server", "development")) or "").lower() == "true"
-    development = running.server.development if running else written
+    written = value_at(files.root, ("server", "development"))
+    development = running.server.development if running else written is not None and _is_on(written)
     return LoadContext(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
 
 
@@ -180,3 +183,11 @@ def _check_currencies(shape: FileShape, state: LoadState) -> None:
         standard = currency_digits(code, {})
         if standard is not None and standard != digits:
             state.note(("currencies", code), f"is an ISO 4217 currency with {standard} digits; that cannot be changed")
+
+
+def _is_on(switch: Node) -> bool:
+    """Read a switch as its member of ``Server`` is read; what is refused there is on, so that only the slip is told."""
+    try:
+        return not is_null(switch) and msgspec.convert(as_data(switch), bool, strict=False)
+    except msgspec.ValidationError:
+        return True

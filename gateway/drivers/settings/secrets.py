@@ -6,6 +6,7 @@ No message here ever holds a secret or a part of one.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 from gateway.core.secret import Secret
@@ -16,6 +17,7 @@ from gateway.drivers.settings.weak_credentials import fingerprints_of_secret, si
 _MIN_SERVER_SECRET_CHARACTERS = 32
 _MIN_SECRET_CHARACTERS = 8
 _MAX_FILE_BYTES = 64 * 1024
+_OF_A_SHELL = re.compile(r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*")
 
 
 def secret(text: str, context: LoadContext) -> Secret:
@@ -39,6 +41,8 @@ def webhook_secret(text: str, context: LoadContext) -> Secret:
 def _secret(text: str, context: LoadContext) -> Secret:
     """Follow ``env:NAME`` or ``file:PATH``; a literal, or one that is known to everybody, is for development only."""
     given = referred(text, context)
+    if given is None and _OF_A_SHELL.fullmatch(text):
+        raise ValueError("names a variable as a shell does, which is not replaced here: write env:NAME")
     found = text if given is None else given
     if not found.strip():
         raise ValueError("must not be empty")

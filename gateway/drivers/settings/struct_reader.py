@@ -161,7 +161,7 @@ def _items(item_reader: Read, collect: Callable[[list[Any]], Any]) -> Read:
         if is_null(node):
             return collect([])
         if not isinstance(node, SequenceNode):
-            return state.note(path, "must be a list")
+            return state.note(path, "must be a list: write [ and ] around it, or a line with - for each")
         found = [item_reader(item, (*path, number), state) for number, item in enumerate(node.value)]
         return collect([item for item in found if item is not INVALID])
 

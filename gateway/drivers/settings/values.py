@@ -77,6 +77,10 @@ def public_text(text: str, _: LoadContext) -> str:
     return text
 
 
+def _written_out(make: Make) -> Parse:
+    return Parse(lambda text, context: make(public_text(text, context), context))
+
+
 def _moment(text: str, _: LoadContext) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
@@ -157,11 +161,11 @@ CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe 
 Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
 TrustedNetwork = Annotated[Network, Parse(_trusted_network)]
 Connections = Annotated[int | None, Parse(_connections)]
-Origin = Annotated[str, Parse(origin)]
-TargetUrl = Annotated[str, Parse(target_url)]
-ListenHost = Annotated[str, Parse(listen_host)]
-PublicUrl = Annotated[str, Parse(public_url)]
-OwnUrl = Annotated[str, Parse(own_url)]
+Origin = Annotated[str, _written_out(origin)]
+TargetUrl = Annotated[str, _written_out(target_url)]
+ListenHost = Annotated[str, _written_out(listen_host)]
+PublicUrl = Annotated[str, _written_out(public_url)]
+OwnUrl = Annotated[str, _written_out(own_url)]
 PublicText = Annotated[str, Parse(public_text)]
 JmesPath = Annotated[Expression, Parse(lambda text, _: compile_expression(text))]
 Moment = Annotated[datetime, Parse(_moment)]
