@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.metadata import COPIED, RESTORED, delete_timestamp, set_timestamp
+from gateway.drivers.store.pending_erasures import ask_to_erase
+from gateway.drivers.store.statements import NO_TENANT, Unit
 from gateway.flows.audit import Act, Actor
 from gateway.flows.background import after_restore, reconcile, startup
+from tests.support.factories.store_units import stored
 from tests.support.scenarios.creditkey import act, awaiting, idle
 from tests.support.several_gateways import one_on_shared
 from tests.support.stack import GatewayStack, psp_body
@@ -84,6 +88,50 @@ async def test_what_was_interrupted_goes_on_where_it_was(stack: GatewayStack) ->
     assert writes.count == 3 + 2
     await after_restore.go_on(stack.gateway)
     assert not stack.gateway.tasks.is_running(after_restore.WORK)
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+async def dies(work: Coroutine[Any, Any, object], stack: GatewayStack, *, before: int) -> bool:
+    """Do work until it is about to write its unit of this number; False where it has fewer."""
+    commit, ours, count = stack.gateway.store.commit, asyncio.current_task(), itertools.count(1)
+
+    async def counted(tenant: str, unit: Unit) -> None:
+        if asyncio.current_task() is ours and next(count) == before:
+            raise Died
+        await commit(tenant, unit)
+
+    stack.gateway.store.commit = counted  # type: ignore[method-assign]
+    try:
+        await work
+    except Died:
+        return True
+    finally:
+        stack.gateway.store.commit = commit  # type: ignore[method-assign]
+    return False
+
+
+async def test_a_restore_may_die_before_any_of_its_units(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a backup still, and recovered again; or a start goes on. All is due then, and nothing is being sent."""
+    monkeypatch.setattr(after_restore, "BATCH_SIZE", 5)
+    payments, gw = await made(stack), stack.gateway
+    find = gw.store.metadata.timestamp
+    for number in itertools.count(1):
+        payment, _ = await stored(gw.store, number, account="psp-main", provider="psp_open_api")  # which was being sent
+        payments[payment.id] = True
+        copied = [set_timestamp(COPIED, gw.clock.now()), delete_timestamp(RESTORED)]
+        await gw.store.commit(NO_TENANT, [*copied, *ask_to_erase([("acme", "pay_gone")], gw.clock.now())])
+        if not await dies(startup.recover_restored(gw, ACT), stack, before=number):
+            break
+        is_backup = await find(COPIED) is not None
+        await (startup.recover_restored(gw, ACT) if is_backup else after_restore.finish(gw))
+        assert await due(stack) >= {identifier for identifier, may_move in payments.items() if may_move}, number
+        assert (await gw.store.open_operations("sending"), await gw.store.metadata.unchecked()) == ([], None), number
+        assert (await find(COPIED), await find(RESTORED) is not None) == (None, True), number
+        assert await gw.store.pending_erasures.page(("", ""), 9) == [], number
+    assert number > 5
 
 
 async def test_a_node_that_becomes_careful_does_not_wait_for_it(
