@@ -12,7 +12,7 @@ import click
 from gateway.cli.exits import FAILED, Group
 from gateway.cli.loading import Configuration, config_option, json_option, load, reading
 from gateway.cli.operators import Operators, ask_all, listener_options, with_query
-from gateway.cli.options import date_option
+from gateway.cli.options import date_option, payment_option
 from gateway.cli.output import print_json, print_list, wide_option
 from gateway.flows.audit_chain import Kept, Verified
 from gateway.flows.audit_chain import verify as verify_chain
@@ -24,7 +24,7 @@ _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option("--tenant", help="Only acts that concern this tenant.")
-@click.option("--payment-id", help="Only acts that concern this payment.")
+@payment_option("--payment-id", "Only acts that concern this payment.")
 @click.option("--key", help="Only acts of the key with this id, or approved by it.")
 @date_option("--since", "Only acts at this time or later.")
 @date_option("--until", "Only acts before this time.")

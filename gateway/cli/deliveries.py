@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from gateway.cli.exits import Group
 from gateway.cli.operators import Operators, ask, ask_all, listener_options, path_to, with_query
-from gateway.cli.options import actor_option, date_option, why_option, word_option
+from gateway.cli.options import actor_option, date_option, payment_option, why_option, word_option
 from gateway.cli.output import limit_option, print_json, print_list, print_table, wide_option
 from gateway.drivers.store.deliveries import STATUSES
 from gateway.web.admin.webhooks import (
@@ -33,7 +33,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @click.option("--tenant", help="Only webhooks of this tenant.")
 @word_option("--status", STATUSES, "Only in this status")
-@click.option("--payment-id", metavar="ID", help="Only webhooks about this payment.")
+@payment_option("--payment-id", "Only webhooks about this payment.")
 @limit_option
 @listener_options
 @wide_option

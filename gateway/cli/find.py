@@ -8,7 +8,7 @@ import click
 from msgspec.structs import replace
 
 from gateway.cli.operators import Operators, ask, listener_options, with_query
-from gateway.cli.options import SUCH_AS, date_option, word_option
+from gateway.cli.options import SUCH_AS, date_option, payment_option, word_option
 from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.payments import COLUMNS, STATES
 from gateway.web.admin.search import FoundPayments
@@ -25,7 +25,7 @@ from gateway.web.query_parameters import MAX_LIMIT
 @date_option("--since", f"Only payments created since this time, {SUCH_AS}.")
 @date_option("--until", "Only payments created at this time or earlier.")
 @limit_option
-@click.option("--cursor", help="Begin where the list before ended.")
+@payment_option("--cursor", "Begin where the list before ended.")
 @wide_option
 @listener_options
 def find(

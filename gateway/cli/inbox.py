@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, refuse_unknown_account, tenants_of
 from gateway.cli.operators import Operators, ask, listener_options, path_to
-from gateway.cli.options import SUCH_AS, actor_option, date_option, together, why_option, word_option
+from gateway.cli.options import SUCH_AS, actor_option, date_option, payment_option, together, why_option, word_option
 from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
@@ -61,7 +61,7 @@ def inbox() -> None:
 @inbox.command("list")
 @_filters
 @word_option("--verdict", VERDICTS, "Only callbacks with this verdict")
-@click.option("--payment-id", help="Only callbacks about this payment.")
+@payment_option("--payment-id", "Only callbacks about this payment.")
 @limit_option
 @wide_option
 @config_option

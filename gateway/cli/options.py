@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from gateway.cli.user_name import user_name
+from gateway.core.ids import problem_of_payment_id
 from gateway.core.money import Amount
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +32,12 @@ def _read_amount(_: click.Context, __: click.Parameter, text: str | None) -> Dec
         return None if text is None else Decimal(Amount.read(text))
     except ValueError as problem:
         raise click.BadParameter(str(problem)) from None
+
+
+def _read_payment_id(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (problem := problem_of_payment_id(text)):
+        raise click.BadParameter(problem)
+    return text
 
 
 def _os_user() -> str:
@@ -57,6 +64,11 @@ def date_option(name: str, text: str) -> Callable[[F], F]:
 def amount_option(name: str, text: str) -> Callable[[F], F]:
     """An option that is an amount."""
     return click.option(name, metavar="AMOUNT", callback=_read_amount, help=text)
+
+
+def payment_option(name: str, text: str) -> Callable[[F], F]:
+    """An option that is a payment's id."""
+    return click.option(name, metavar="ID", callback=_read_payment_id, help=text)
 
 
 def word_option(name: str, words: Sequence[str], text: str, **more: Any) -> Callable[[F], F]:

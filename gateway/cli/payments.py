@@ -11,7 +11,7 @@ import click
 
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, refuse_unknown_account, tenants_of
-from gateway.cli.options import SUCH_AS, date_option, word_option
+from gateway.cli.options import SUCH_AS, date_option, payment_option, word_option
 from gateway.cli.output import limit_option, members_of, print_json, print_pairs, print_table, wide_option
 from gateway.cli.resolve import resolve, silent, sync
 from gateway.cli.review import review
@@ -45,7 +45,7 @@ for command in (review, resolve, silent, sync):
 @click.option("--provider-reference", help="Only payments with this reference of the provider.")
 @date_option("--since", f"Only payments created since this time, {SUCH_AS}.")
 @date_option("--until", "Only payments created at this time or earlier.")
-@click.option("--cursor", help="Begin where the list before ended.")
+@payment_option("--cursor", "Begin where the list before ended.")
 @limit_option
 @wide_option
 @config_option

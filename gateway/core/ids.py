@@ -21,6 +21,12 @@ def is_id(text: str) -> bool:
     return bool(prefix) and len(digits) == 32 and not digits.strip("0123456789abcdef")
 
 
+def problem_of_payment_id(text: str) -> str | None:
+    """Why a text is not the id of a payment; a merchant's own reference, for one."""
+    is_one = text.startswith("pay_") and is_id(text)
+    return None if is_one else 'must be the id of a payment: "pay_" and 32 hexadecimal digits'
+
+
 def uuid_of(identifier: str) -> uuid.UUID | None:
     """The UUID inside one of the gateway's ids; None when the text is not one."""
     return uuid.UUID(hex=identifier.partition("_")[2]) if is_id(identifier) else None

@@ -83,8 +83,14 @@ def quantized(amount: Decimal, digits: int) -> Decimal:
         raise ValueError("has too many digits")
     rounded = exact.quantize(unit)
     if rounded != exact:
-        raise ValueError(f"has more than the {digits} decimals of its currency")
+        raise _too_fine(digits)
     return rounded
+
+
+def _too_fine(digits: int) -> ValueError:
+    if not digits:
+        return ValueError('must have no decimals, as its currency has none: such as "500"')
+    return ValueError(f"has more than the {digits} decimals of its currency")
 
 
 @cache
@@ -107,7 +113,7 @@ def as_written(amount: Decimal, digits: int) -> Decimal:
         return exact
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and -exponent > digits:
-        raise ValueError(f"has more than the {digits} decimals of its currency")
+        raise _too_fine(digits)
     return exact
 
 

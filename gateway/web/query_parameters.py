@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import invalid
-from gateway.core.ids import is_id
+from gateway.core.ids import is_id, problem_of_payment_id
 from gateway.core.text_checks import control_in
 from gateway.core.wording import joined_with_or, unknown_name
 from gateway.drivers.store.rows import PageRequest
@@ -108,8 +108,8 @@ def section_of(query: Mapping[str, str]) -> PageRequest:
 def payment_id_of(query: Mapping[str, str]) -> str | None:
     """Read ``payment_id``. Raises ``validation_failed`` for a text that cannot be one, such as a reference."""
     given = query.get("payment_id")
-    if given is not None and not (given.startswith("pay_") and is_id(given)):
-        raise invalid(("payment_id", 'must be the id of a payment: "pay_" and 32 hexadecimal digits'))
+    if given is not None and (problem := problem_of_payment_id(given)):
+        raise invalid(("payment_id", problem))
     return given
 
 

@@ -162,6 +162,22 @@ async def test_lists_refuse_an_unknown_account(stack: GatewayStack) -> None:
         assert 'no tenant has an account "nope"' in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("payments", "list", "--cursor"),
+        ("find", "--cursor"),
+        ("inbox", "list", "--payment-id"),
+        ("deliveries", "list", "--payment-id"),
+        ("audit", "--payment-id"),
+    ],
+)
+def test_what_is_not_the_id_of_a_payment_is_named(arguments: tuple[str, ...]) -> None:
+    """A reference in its place would find nothing."""
+    result = run(*arguments, "SO-7001")
+    assert (result.exit_code, f"'{arguments[-1]}': must be the id of a payment" in result.stderr) == (2, True)
+
+
 def test_a_list_of_a_time_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
     """Nothing was created in it."""
     bounds = ("--since", "2026-02-01", "--until", "2026-01-01")

@@ -45,7 +45,7 @@ def with_charges(**charges: str) -> list[tuple[str, str]]:
         ("0.00", 2, "must be more than zero"),
         ("-0.01", 2, "must be more than zero"),
         ("0.001", 2, "has more than the 2 decimals of its currency"),
-        ("1.5", 0, "has more than the 0 decimals of its currency"),
+        ("1.5", 0, 'must have no decimals, as its currency has none: such as "500"'),
     ],
 )
 def test_amounts(amount: str, digits: int, problem: str | None) -> None:

@@ -105,7 +105,7 @@ async def test_an_unknown_currency_is_refused_as_in_a_create(shared_stack: Gatew
 
 
 @shared
-@pytest.mark.parametrize("amount", ["-1", "-0.00", "1e2", "x"])
+@pytest.mark.parametrize("amount", ["-1", "-0.00", "1e2", "x", "20.001&currency=USD", "20.0&currency=JPY"])
 async def test_an_amount_that_is_none_is_named(shared_stack: GatewayStack, amount: str) -> None:
     """As in a body."""
     reply = await shared_stack.call("GET", f"/v1/deposit-methods?amount={amount}")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from gateway.core.commands import KIND_OF, CaptureMode, Kind
 from gateway.core.errors import invalid
 from gateway.core.field_values import Field
-from gateway.core.money import Amount
+from gateway.core.money import Amount, as_written
 from gateway.core.view_types import AmountText, Link
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
 from gateway.flows.payments.create_validation import digits_of
@@ -135,9 +135,8 @@ async def deposit_methods(call: TenantCall) -> Reply:
     """``GET /v1/deposit-methods``: those that take this currency and amount, and whose account takes new payments."""
     query, tenant = call.query, call.tenant
     currency = query["currency"].upper() if "currency" in query else None
-    if currency is not None:
-        digits_of(call.gw, currency, "currency")
-    amount = amount_of(query.get("amount"))
+    digits = None if currency is None else digits_of(call.gw, currency, "currency")
+    amount = amount_of(query.get("amount"), digits)
     shown = [
         _method(method, tenant.accounts[method.account], query.get("lang"))
         for method in tenant.deposit_methods.values()
@@ -146,12 +145,14 @@ async def deposit_methods(call: TenantCall) -> Reply:
     return Reply(view=DepositMethodList(data=shown))
 
 
-def amount_of(given: str | None) -> Decimal | None:
-    """A query's amount. Raises ``validation_failed``."""
+def amount_of(given: str | None, digits: int | None) -> Decimal | None:
+    """A query's amount; ``digits`` are the decimals of its currency, if it is named. Raises ``validation_failed``."""
     if given is None:
         return None
     try:
         amount = Amount.read(given)
+        if digits is not None:
+            as_written(amount, digits)
     except ValueError as problem:
         raise invalid(("amount", str(problem))) from None
     if amount.is_signed():

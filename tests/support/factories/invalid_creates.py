@@ -120,7 +120,7 @@ CREATES = {
     "a currency sign": psp("$.amount", 'such as "10.50"', amount="$10"),
     "a comma": psp("$.amount", 'such as "10.50"', amount="10,50"),
     "three decimals": psp("$.amount", "has more than the 2 decimals", amount="10.999"),
-    "decimals of the yen": psp("$.amount", "has more than the 0 decimals", amount="500.00", currency="JPY"),
+    "decimals of the yen": psp("$.amount", "must have no decimals", amount="500.00", currency="JPY"),
     "nothing": psp("$.amount", "must be more than zero", amount="0.00"),
     "less than nothing": psp("$.amount", "must be more than zero", amount="-0.00"),
     "16 digits": psp("$.amount", "has more than 15 digits", amount="12345678901234.56"),
