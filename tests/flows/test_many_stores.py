@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,24 @@ async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> N
     assert (status["store"]["down"], outage["name"]) == (["eu"], "eu")
     said = f"store eu is unavailable since {outage['since']} ({outage['problem']})"
     assert any(line.startswith(said) for line in status["needs_person"])
+
+
+async def test_one_that_is_down_keeps_no_customer_of_the_others(tmp_path: Path) -> None:
+    """Whose tenants come first in the settings: what has become old in the other is erased."""
+
+    def kept_for_no_time(settings: dict[str, Any]) -> None:
+        in_two(settings)
+        settings["retention"] = {"customer_data": "1s"}
+
+    async with running_stack(tmp_path, change=kept_for_no_time) as stack:
+        theirs = await paid(stack, "globex")
+        _, eu = parts(stack)
+        await eu.close()
+        stack.gateway.clock.now = lambda: datetime.now(UTC) + timedelta(days=1)  # type: ignore[method-assign]
+        await old_data.erase(stack.gateway)
+        found = await stack.gateway.store.payment("globex", theirs["id"])
+        assert found is not None
+        assert found.payment.erased_at is not None
 
 
 async def test_rows_elsewhere_stop_the_start(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ async def erase(gw: Gateway) -> None:
     """Erase what has ended of all that is to be erased, and what has become old since the last round."""
     await erase_noted(gw)
     for tenant in await tenants_of(gw):
-        await _erase_old(gw, tenant)
+        if not gw.store.cannot_serve(tenant):
+            await _erase_old(gw, tenant)
 
 
 async def erase_noted(gw: Gateway) -> int:
@@ -44,7 +45,7 @@ async def _erase_old(gw: Gateway, tenant: str) -> None:
     if kept_for is None:
         return
     after, before = "", gw.clock.now() - kept_for
-    since = await gw.store.metadata.timestamp(PASSED + tenant)
+    since = await gw.store.of(tenant).metadata.timestamp(PASSED + tenant)
     while page := await gw.store.pending_erasures.made_between(tenant, since, before, after=after, limit=BATCH_SIZE):
         wanted = [PendingErasure(tenant, payment_id, is_asked_for=False) for payment_id in page]
         await gw.store.commit(tenant, ask_to_erase([one.key for one in wanted], None))
