@@ -358,6 +358,9 @@ FAULTS = (
     Fault(
         "a header with a line break", "build-returns", '("Idempotency-Key", key)', '("Idempotency-Key", key + "\\n")'
     ),
+    Fault(
+        "a secret that is not revealed", "build-returns", "account.session.token.reveal()}", "account.session.token}"
+    ),
     Fault("a body that is text", "build-returns", "gateway.dumps(body)\n", "gateway.dumps(body).decode()\n"),
     Fault("a header that is a number", "build-returns", '("Idempotency-Key", key)', '("Idempotency-Key", 7)'),
     Fault(

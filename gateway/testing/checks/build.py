@@ -6,15 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.core.commands import Kind
 from gateway.core.field_values import FieldProblem
+from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.common import PURITY, PURITY_JUDGES, is_unusable
 from gateway.testing.recipes import Recipe, urls_of
 from gateway.testing.subject import Subject
-from gateway.testing.trees import dotted, members_of
+from gateway.testing.trees import dotted, members_of, texts_of
 
 _RULES = ("build-fails", "build-returns", *PURITY, "secret-in-url", "not-deterministic")
+
+
+_MASKED = str(Secret(""))
 
 
 def cases(subject: Subject) -> Iterator[Case | Found]:
@@ -69,6 +73,13 @@ def _is_unnamed(call: Call, error: BaseException) -> bool:
     return call.recipe is not None and call.recipe.unnamed and type(error).__name__ == "ProviderError"
 
 
+def _cannot_be_sent(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    made = outcomes[0].value
+    if isinstance(made, HttpRequest) and any(_MASKED in text for text in texts_of(made)):
+        return f"{case.calls[0]} sends {_MASKED}: a secret became text without .reveal()"
+    return is_unusable(subject, case, outcomes)
+
+
 def _shows_secret(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     made = outcomes[0].value
     if not isinstance(made, HttpRequest) or outcomes[0].wrong:
@@ -115,7 +126,7 @@ def _differs(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
 
 JUDGES: Mapping[str, Judge] = {
     "build-fails": _fails,
-    "build-returns": is_unusable,
+    "build-returns": _cannot_be_sent,
     "secret-in-url": _shows_secret,
     "not-deterministic": _differs,
     "constant-key": _is_constant,
