@@ -66,8 +66,10 @@ async def until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
 
 
 def freeze_startup_memory() -> None:
-    """Exempt the objects made at start from garbage collection, and collect less often."""
-    gc.collect()
+    """Exempt the objects made at start from garbage collection, and collect less often.
+
+    They are not looked through before: that takes a tenth of a start, and finds next to nothing.
+    """
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
 
