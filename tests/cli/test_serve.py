@@ -133,6 +133,22 @@ asyncio.run(main())
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+FROZEN = """
+import gc
+from gateway.cli.foreground import freeze_startup_memory
+made, before = ["at the start"], gc.get_stats()[2]
+freeze_startup_memory()
+assert gc.get_stats()[2] == before, "looked through"
+assert not any(one is made for one in gc.get_objects()), "not exempt"
+"""
+
+
+def test_what_a_start_made_is_never_looked_through() -> None:
+    """Neither by the start itself, which would take longer with each tenant, nor by a later collection."""
+    ended = subprocess.run([sys.executable, "-c", FROZEN], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:
     """Development mode is the first thing in the log, as a warning; what was loaded from where follows."""
     with running("serve", "--config", write(tmp_path)) as process:
