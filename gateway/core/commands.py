@@ -3,8 +3,6 @@
 The parts are decoded straight from a tenant's body (unknown members are errors) and handed to plugins as they are.
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What a provider says, read by its plugin: facts. None of them sets a state; ``core/states.py`` does that."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Mapping
 from datetime import datetime

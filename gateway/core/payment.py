@@ -1,7 +1,5 @@
 """A payment, its operations and its events, as they are stored. They change only in ``core/states.py``."""
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Mapping
 from datetime import datetime

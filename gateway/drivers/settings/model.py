@@ -4,8 +4,6 @@ Where a part of the file needs no resolving, its Struct here is also the shape i
 the defaults of the settings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -242,7 +240,7 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     account: str
     generation: int
-    earlier: tuple[Derivation, ...] = ()
+    earlier: tuple["Derivation", ...] = ()
     name: str = ""
 
     def __call__(self, purpose: str, previous: bool = False) -> Secret | None:
@@ -279,7 +277,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     provider_total: float
     secret: Secret
     credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
-    earlier: tuple[AccountEntry, ...] = ()
+    earlier: tuple["AccountEntry", ...] = ()
     name_of_earlier: str = ""
     alone: Account | None = None
     deposit_methods: tuple[str, ...] = ()

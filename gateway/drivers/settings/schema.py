@@ -3,8 +3,6 @@
 What needs no resolving is shaped by ``model.py`` itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
