@@ -83,7 +83,7 @@ async def test_two_nodes_that_start_at_once_make_the_tables_once(database_url: s
 async def test_a_database_with_other_tables_is_not_touched(database_url: str) -> None:
     """Somebody has another use for it."""
     execute(database_url, f"{EMPTY}; CREATE TABLE payments (id BIGINT)")
-    with pytest.raises(Unavailable, match="somebody else"):
+    with pytest.raises(Unavailable, match="a table payments that is not the gateway's"):
         await open_postgresql(database_url)
     assert columns_of_payments(database_url) == 1
 
