@@ -1,4 +1,4 @@
-"""``gateway find``: the payments that anything at hand leads to, asked of the running gateway."""
+"""``gateway find``: find payments by whatever an operator has at hand, through the running gateway."""
 
 from __future__ import annotations
 

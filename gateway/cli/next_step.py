@@ -1,4 +1,4 @@
-"""What happens to a payment that its customer cannot pay, and what an operator can do about it. Pure."""
+"""What happens next to a payment without a page to pay on, and what an operator can do about it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gateway plugins conform``: run a plugin in a real gateway against its simulator, and hold both ledgers together."""
+"""``gateway plugins conform``: run a plugin in a real gateway against its simulator, and compare both ledgers."""
 
 from __future__ import annotations
 

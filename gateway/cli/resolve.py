@@ -1,5 +1,4 @@
-"""``gateway payments resolve``, ``silent`` and ``sync``: enter where one stands, list those that nobody reported,
-look at many again."""
+"""``gateway payments resolve``, ``silent`` and ``sync``: state an outcome, list payments without news, look many up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gateway keys rotate``: a new key beside the old one, in the settings; with ``--finish`` the old one goes."""
+"""``gateway keys rotate``: add a new key to the settings next to the old one; ``--finish`` removes the old one."""
 
 from __future__ import annotations
 

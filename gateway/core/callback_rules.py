@@ -1,4 +1,4 @@
-"""What a callback comes to: an event is checked in one fixed order, the same for every provider.
+"""The verdict on a callback: an event is checked in one fixed order, the same for every provider.
 
 Payment found → problem of kind status → seen before → currency → amount → time → state.
 """

@@ -1,4 +1,4 @@
-"""Take secrets out of texts that others wrote, in whatever form they stand there.
+"""Take secrets out of texts that others wrote, in whatever encoding they occur there.
 
 ``Mask`` knows a set of secrets; ``line`` makes a provider's text fit to be stored and shown. Pure.
 """

@@ -1,4 +1,4 @@
-"""Outcomes that a provider reports of one operation by name: the open one ends by them, an ended one may be denied.
+"""Outcomes that a provider reports for one operation by its id: they end an open one, or contradict an ended one.
 
 They count where totals and stages say nothing, as for refunds that are answered 202 and confirmed by a delta. Where a
 total or a stage says otherwise, nothing is guessed: the payment goes to review.

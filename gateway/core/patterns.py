@@ -1,7 +1,7 @@
 """Patterns of the settings, matched by RE2: in time that grows with the text alone, whatever the pattern.
 
 Python's ``re`` may try every way to read a text before it says no: ``(a+)+`` over thirty letters takes minutes. RE2
-never goes back, so it has no backreferences and no look-around; a pattern that needs them is refused at load.
+never backtracks, so it has no backreferences and no look-around; a pattern that needs them is refused at load.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a plugin returned, checked member by member: types, sizes, and what may go over the wire.
 
-A type annotation holds nobody to it, and a mistake found later would be found with an operation already stored. Each
+Type annotations are not enforced, and a mistake that shows later would show when an operation is already stored. Each
 value has a table: its members, and the check of each (``checks.py``).
 """
 

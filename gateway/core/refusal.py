@@ -1,4 +1,4 @@
-"""A provider's refusal in JSON, read so that nobody else's answer passes for one. Pure."""
+"""Read a provider's refusal in JSON, so that no proxy's or other server's answer is taken for one. Pure."""
 
 from __future__ import annotations
 

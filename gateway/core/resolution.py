@@ -1,7 +1,7 @@
-"""An operator enters where a payment stands: what of the evidence contradicts itself, and what it changes. Pure.
+"""An operator states a payment's outcome: whether the evidence is consistent, and what it changes. Pure.
 
-The word of a person counts until the provider speaks. What agrees with it then is its confirmation: it moves no money
-and is not a second capture. What contradicts it raises the review flag, as it does with what was proved.
+The statement counts until the provider reports something. A report that agrees confirms it: it moves no money and is
+not a second capture. A report that contradicts it raises the review flag, as with anything proved.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Texts that look like nothing, or hold what nobody can see: blanks of any kind, and control characters."""
+"""Texts that are only blanks of any kind, or hold invisible control characters."""
 
 from __future__ import annotations
 

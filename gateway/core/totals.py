@@ -1,4 +1,4 @@
-"""Take over the totals that a provider shows: they only grow, and a smaller one than known is old news."""
+"""Take over the totals that a provider shows: they only grow; a total below the known one is outdated, and ignored."""
 
 from __future__ import annotations
 

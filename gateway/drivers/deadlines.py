@@ -1,7 +1,7 @@
-"""Deadlines of one length: they pass in the order they began, so one timer of the event loop is enough for all.
+"""Deadlines of one length: they end in the order in which they began, so one timer of the event loop serves all.
 
-Nearly all are left before they pass. A timer of its own for each would be made, sorted into the loop's heap and thrown
-away again, which costs a payment more than some of its writes.
+Nearly all are canceled before they end. A timer for each would be made, sorted into the loop's heap and discarded
+again, which costs a payment more than some of its writes.
 """
 
 from __future__ import annotations

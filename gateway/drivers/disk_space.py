@@ -1,4 +1,4 @@
-"""How much room is left on the disks of the stores. What they grow by beside their rows (logs) needs room there too."""
+"""How much space is left on the disks of the stores, which must also hold their logs."""
 
 from __future__ import annotations
 

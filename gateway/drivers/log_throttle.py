@@ -1,4 +1,4 @@
-"""What fails in the same way again and again gets few lines a minute: a full disk helps nobody."""
+"""Limit repeated log lines about the same failure to a few a minute, so that they do not fill the disk."""
 
 from __future__ import annotations
 

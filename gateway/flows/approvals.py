@@ -1,7 +1,7 @@
 """Four eyes: an act is kept until the key of somebody else approves it, and is then done as if it had just been asked.
 
-The act is checked when it is done, against what is true then: what moved meanwhile refuses it, and it must be asked for
-again.
+The act is checked when it is carried out: if what it concerns has changed meanwhile it is refused, and must be asked
+for again.
 """
 
 from __future__ import annotations

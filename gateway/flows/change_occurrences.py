@@ -1,4 +1,4 @@
-"""Which occurrences a change of a payment is: a review, a status word nobody knows, what its state did not allow."""
+"""Which occurrences a change of a payment is: a review, an unknown status word, a report that its state forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim work on a store that several processes share: what a living one has begun no other begins."""
+"""Claim work on a store that several processes share, so that no process begins what a living one has begun."""
 
 from __future__ import annotations
 

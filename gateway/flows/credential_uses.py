@@ -1,6 +1,7 @@
-"""How often each credential of a caller was used since the start, and when last: a rotation ends when an old one rests.
+"""How often, and when last, each credential of a caller was used since the start: it shows when a rotation can end.
 
-Counted are the bearer keys of tenants and operators, and of accounts what was derived before and is still accepted.
+Counted are the bearer keys of tenants and operators, and those derived credentials of accounts that were replaced but
+are still accepted.
 """
 
 from __future__ import annotations

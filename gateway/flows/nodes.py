@@ -1,4 +1,4 @@
-"""This process among those that share the store. One that has its store for itself asks nobody and claims nothing."""
+"""This process as one of those that share the store. A process with a store of its own needs no lease or claims."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Payments that wait for their customers, as this process wrote them last.
 
-The first callback about one is evaluated on this and reads nothing. It is a guess like every read: what is made of it
-is committed only where the row is still at the same revision.
+The first callback about one is evaluated on this and reads nothing. Like every read it may be out of date: what follows
+from it is committed only if the row still has the same revision.
 """
 
 from __future__ import annotations

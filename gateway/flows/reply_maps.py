@@ -1,4 +1,4 @@
-"""What tenants read, under the names of their own reply maps. News of money is never lost to a map that fails."""
+"""What tenants read, under the names of their own reply maps. If a map fails, the standard body is sent instead."""
 
 from __future__ import annotations
 

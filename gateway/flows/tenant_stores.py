@@ -1,4 +1,4 @@
-"""In which of several stores the rows of each tenant are, whatever settings say."""
+"""In which of several stores each tenant's rows are, whatever the settings say."""
 
 from __future__ import annotations
 

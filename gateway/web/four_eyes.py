@@ -1,4 +1,4 @@
-"""What needs the approval of another key is kept, and answered 202."""
+"""Store a request that needs the approval of another key, and answer it with 202."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A span around each request but the probes', put around the handler at the start: off, it costs nothing."""
+"""A span around each request except probes. The handler is wrapped at start, so it costs nothing when it is off."""
 
 from __future__ import annotations
 

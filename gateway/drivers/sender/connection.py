@@ -1,8 +1,8 @@
 """One connection, one request, one answer, over a socket of our own, plain or TLS.
 
-Only here is known what was written and what came unasked. A connection on which anything comes before the request is
-not used; one whose answer is whole takes nothing more, so nothing can be taken for the answer to anything else.
-No transport of asyncio's is between: making and closing one for each call costs more than the call.
+Only this module knows what was written and what arrived unasked. A connection on which anything arrives before the
+request is not used, and after a complete answer nothing more is read, so no answer can be taken for another one's. It
+does without asyncio's transports: making and closing one for each call costs more than the call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What kept a connection from being made, in words for the operators' log: never a library's text, which quotes."""
+"""Why a connection could not be made, in fixed words for the operators' log: a library's text may quote URLs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The way through an HTTP proxy (``egress.proxy``), by aiohttp's client. Imported only where a proxy is set.
 
 The proxy resolves names and connects, so it is the proxy that must refuse private networks. An address that is written
-out in a URL is refused here as well. Of aiohttp's client everything is off that follows, repeats, unpacks or keeps.
+out in a URL is refused here as well. aiohttp's redirects, retries, decompression and connection reuse are off.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is asked of all tenants at once, found when they are loaded.
+"""Answers to questions about all tenants at once, computed when they are loaded.
 
-Workers share the memory of what was loaded before they parted, as long as nobody looks at each tenant again: a look
-counts a reference, which is a write.
+Workers share the memory of what was loaded before the fork, as long as no process goes through all tenants: reading an
+object changes its reference count, which is a write.
 """
 
 from __future__ import annotations

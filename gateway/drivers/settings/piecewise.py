@@ -1,4 +1,4 @@
-"""Make and free large structures without holding up other threads."""
+"""Build and free large structures without blocking other threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of the settings only a start can change: a reload keeps it as it is running, and names what is different."""
+"""Settings that only a restart can change: a reload keeps their running values, and names those that differ."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Mappings and lists -> typed values, driven by the wanted type; mistakes are noted with their path.
 
-One reader is compiled per type and kept. A Struct (ours or a plugin's) is read member by member: secrets, durations
-and amounts are read too, at any depth; ``reading.py`` reads the single values.
+One reader is compiled per type and kept. A Struct (ours or a plugin's) is read member by member: secrets, durations and
+amounts are read too, at any depth; ``scalar_reader.py`` reads the single values.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One text of the settings -> one value. Every function raises ``ValueError`` with what would be right.
 
-``Parse`` and ``Check`` are put into annotations (``Annotated[str, Parse(name)]``) and are obeyed by ``reader.py``.
-Messages never hold the text itself: it may be a secret in the wrong place.
+``Parse`` and ``Check`` are put into annotations (``Annotated[str, Parse(name)]``) and are applied by
+``struct_reader.py``. Messages never hold the text itself: it may be a secret in the wrong place.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What may not be a credential outside development: what is published, obvious or short.
 
-Everything is compared by SHA-256, so that a secret, the hash of a key, and a hash that was mistaken for a key all meet.
-No message here holds a secret or a part of one.
+Everything is compared by SHA-256, so that a secret, the hash of a key, and a hash that was mistaken for a key are all
+recognised. No message here holds a secret or a part of one.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The store: SQL written once (``statements.py`` writes, ``queries.py`` reads), engines apart (``sqlite.py``)."""
+"""The store: SQL written once (``statements.py`` writes, ``reads.py`` reads), engines apart (``sqlite.py``)."""

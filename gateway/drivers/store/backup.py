@@ -1,6 +1,6 @@
 """Copy a database while a server works on it, and check whether one is whole. One snapshot, durable before it is named.
 
-The copy is marked: it is older than the world from its first second on, so no server may start on it unrecovered.
+The copy is marked, so that no server starts on it before ``gateway recover``: it is out of date from the start.
 """
 
 from __future__ import annotations

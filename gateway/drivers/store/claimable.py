@@ -1,8 +1,8 @@
 """What a process may claim of a shared store (due, and held by no other living process), and what it then reads again.
 
-The second read shows what another process did between the first and the claim. Each claim is of one tenant.
-It finds its rows by their keys alone: ``COALESCE`` keeps a database from going through all that is due, which it takes
-for little until it counts again.
+The second read shows what another process did between the first and the claim. Each claim is of one tenant. It finds
+its rows by their keys alone: ``COALESCE`` keeps the planner from going through all rows that are due, which it believes
+to be few until it analyzes the table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What each of the processes on one store has taken on: a claim holds as long as its node is alive (``nodes.py``).
+"""Which process on a shared store has claimed what: a claim is valid as long as its node is alive (``nodes.py``).
 
-Rows are narrow, so that what is claimed is not rewritten. A claim is deleted in the unit that stores the outcome.
-Only a shared store has this table.
+Rows are narrow, so that what is claimed is not rewritten. A claim is deleted in the unit that stores the outcome. Only
+a shared store has this table.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Webhooks on their way to tenants, and the state of the endpoints they go to.
 
-A webhook is part of its event's row (``statements.insert_event``), in columns that are null where nobody listened.
-A delivery is ``pending`` (with a next try), ``delivered`` or ``dead``; a dead letter died ``exhausted`` (its schedule
+A webhook is part of its event's row (``statements.insert_event``), in columns that are null where nobody listened. A
+delivery is ``pending`` (with a next try), ``delivered`` or ``dead``; a dead letter died ``exhausted`` (its schedule
 ended) or ``disabled`` (its endpoint was disabled). An endpoint has a row only after a failed try. The row names the
-SHA-256 of the endpoint's URL: what was learnt of one address is not held against the next.
+SHA-256 of the endpoint's URL: failures of one URL do not count against the next one.
 """
 
 from __future__ import annotations

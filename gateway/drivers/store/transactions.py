@@ -1,4 +1,4 @@
-"""Units of work in one transaction: each is written whole or not at all, and none fails for another's sake."""
+"""Units of work in one transaction: each is written whole or not at all, and none fails because of another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep the search index up with what happens, and make it where it is missing. Payments go first."""
+"""Keep the search index up to date, and build it where it is missing. Payments have priority."""
 
 from __future__ import annotations
 

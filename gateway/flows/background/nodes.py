@@ -1,4 +1,4 @@
-"""Stay one of the processes on a shared store, and find the work that others left. Alone with its store: nothing."""
+"""Renew this process's lease on a shared store, and find work that others left. On SQLite this does nothing."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A shared database that may be older than it was: a promoted standby, or a base backup that was restored.
+"""Notice a shared database that may have lost commits: a promoted standby, or a base backup that was restored.
 
-Both begin a new timeline of the server, and say no more. A gateway that was there all the time knows: it looks for the
-units that it wrote last. Where nobody was there, or units are missing, gateways are as careful as with a restored
-backup: what happened meanwhile is asked for before anything is done again. Until all have looked, the units of
-tenants are held (``gate.py``): what one process lacks may be repeated at another.
+Both begin a new timeline of the server, which is all that they show. A gateway that kept running looks for the units
+that it wrote last. If none kept running, or units are missing, gateways act as on a restored backup: providers are
+asked what happened before anything is done again. Until all have looked, the units of tenants are held (``gate.py``),
+because a unit that one process misses may be repeated at another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judge what a create says, as far as that needs neither store nor provider: one error names everything wrong.
+"""Validate a create as far as that needs neither store nor provider: one error names everything that is wrong.
 
 A correct create is checked once and fast; only where something is wrong, each part is checked by itself.
 """

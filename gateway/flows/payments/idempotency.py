@@ -1,8 +1,8 @@
 """Do what a tenant asks exactly once per idempotency key, however often the request comes.
 
 The key's row is written by the transaction that reserves the operation, by nothing else: a request that was refused
-leaves no row. A key exists once, so a repeated request cannot reserve; before any error is told the row is looked up,
-and a request whose key is known is answered by it.
+leaves no row. A key exists once, so a repeated request cannot reserve; before any error is returned the row is looked
+up, and a request with a known key gets its answer.
 """
 
 from __future__ import annotations

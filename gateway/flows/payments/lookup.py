@@ -1,4 +1,4 @@
-"""Ask the provider how a payment stands: one story for hints, polls and ``sync``.
+"""Ask the provider how a payment stands: one procedure for hints, polls and ``sync``.
 
 Look up; what is found must be this payment; where the provider waits for it, complete; look up again; apply. What a
 hint says is never believed: it only chooses when to look.

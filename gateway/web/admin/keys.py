@@ -1,4 +1,4 @@
-"""Operators' route for who still uses which key: those of tenants and operators, and accounts as they were before."""
+"""Operators' route that shows which keys of tenants and operators, and which older credentials, are still used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators' routes for payments: list them, enter where one stands, list those nobody reported, look again."""
+"""Operators' routes for payments: list them, state an outcome, list those without news, look them up."""
 
 from __future__ import annotations
 

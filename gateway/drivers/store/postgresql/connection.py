@@ -1,7 +1,7 @@
 """One connection to PostgreSQL: whole batches of statements in one message and one answer (libpq's pipeline mode).
 
-What is sent before a Sync is one transaction of the server's own making: all of it is committed by the Sync, or none.
-psycopg's cursors do the same for three times the CPU; of psycopg this uses the connecting and the binding of libpq.
+Everything that is sent before a Sync is one implicit transaction: the Sync commits all of it, or nothing. psycopg's
+cursors do the same with three times the CPU; of psycopg this uses only connecting and the binding of libpq.
 """
 
 from __future__ import annotations
