@@ -35,7 +35,7 @@ def check(context: click.Context, config: Path, with_store: bool, as_json: bool)
         loaded = load(config)
         _refuse(loaded)
         versions = _versions(loaded.settings) if with_store else None
-        moved = asyncio.run(_looked_into(loaded.settings)) if {*(versions or {}).values()} == {VERSION} else []
+        moved = asyncio.run(_check_stores(loaded.settings)) if {*(versions or {}).values()} == {VERSION} else []
     except (SettingsError, Unavailable) as wrong:
         if not as_json:
             raise
@@ -67,7 +67,7 @@ def _versions(settings: Settings) -> dict[str, int | None]:
     return found
 
 
-async def _looked_into(settings: Settings) -> list[str]:
+async def _check_stores(settings: Settings) -> list[str]:
     """Advice on tenants that were moved. Raises ``SettingsError`` and ``Unavailable`` where a start would."""
     async with reading(settings) as store:
         await startup.check(Gateway(settings=settings, store=store, send=refuse_to_send, clock=SystemClock()))

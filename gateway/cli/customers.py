@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.cli.exits import Group
 from gateway.cli.operators import Operators, ask, listener_options
-from gateway.cli.options import together
+from gateway.cli.options import combined_options
 from gateway.cli.output import print_json, print_table
 from gateway.flows.customers.erase import Found
 from gateway.web.admin.customers import EraseBody, ErasureView, ExportBody
@@ -27,7 +27,7 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-_customer_options = together(
+_customer_options = combined_options(
     click.option("--email", metavar="ADDRESS", help="An e-mail address, in small or capital letters."),
     click.option("--phone", metavar="NUMBER", help="A phone number; only its digits count."),
     click.option("--customer-id", metavar="ID", help="The tenant's own id of the customer."),

@@ -14,7 +14,15 @@ from msgspec.structs import replace
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, refuse_unknown_account, tenants_of
 from gateway.cli.operators import Operators, ask, listener_options, path_to
-from gateway.cli.options import SUCH_AS, actor_option, date_option, payment_option, together, why_option, word_option
+from gateway.cli.options import (
+    SUCH_AS,
+    actor_option,
+    combined_options,
+    date_option,
+    payment_option,
+    why_option,
+    word_option,
+)
 from gateway.cli.output import limit_option, print_json, print_list, print_one, print_table, wide_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
@@ -36,12 +44,12 @@ RESULTS = ("id", "verdict", "reason", "detail", "changed", "payment_id", "state_
 Processed = tuple[Counter[str], list[ReprocessedView], list[NotReprocessed]]
 """How many of a range came to what, what each came to, and which failed."""
 
-_filters = together(
+_filters = combined_options(
     click.option("--tenant", help="Only callbacks of this tenant."),
     click.option("--account", help="Only callbacks to this account."),
     date_option("--since", f"Only callbacks received since this time, {SUCH_AS}."),
 )
-_processing = together(
+_processing = combined_options(
     click.argument("inbox_ids", metavar="[ID]...", nargs=-1),
     _filters,
     date_option("--until", "Only callbacks received before this time."),

@@ -55,7 +55,7 @@ def _check_names(settings: Settings, tenant: str, to: str) -> None:
 
 
 async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
-    settings = _patient(loaded.settings)
+    settings = _with_long_timeouts(loaded.settings)
     store = await open_stores(settings)
     try:
         clock = await _clock_of(store)
@@ -74,7 +74,7 @@ async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
             await flow.give_up(gw, moving, begun, act)
             return {"tenant": tenant, "store": to, "moved": False}
         began = clock.now()
-        moved = await flow.move(gw, moving, begun, act, _tell)
+        moved = await flow.move(gw, moving, begun, act, _print_copied)
         seconds = (clock.now() - began).total_seconds()
         await flow.clear(gw, moving, moved)
         return {
@@ -106,7 +106,7 @@ async def _clock_of(store: Store) -> Clock:
     return _ClockOf(from_milliseconds(await store.parts[0].nodes.database_clock()), own)
 
 
-def _patient(settings: Settings) -> Settings:
+def _with_long_timeouts(settings: Settings) -> Settings:
     def of(target: Any) -> Any:
         return target if target.path is not None else replace(target, statement_timeout=READING_SECONDS)
 
@@ -127,5 +127,5 @@ def _edit(config: Path, tenant: str, to: str) -> str | None:
         return None
 
 
-def _tell(table: str, rows: int) -> None:
+def _print_copied(table: str, rows: int) -> None:
     click.echo(f"{table}: {rows} rows", err=True)

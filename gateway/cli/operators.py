@@ -19,7 +19,7 @@ import msgspec
 from yarl import URL
 
 from gateway.cli.loading import config_option, http_url, json_option, load
-from gateway.cli.options import together
+from gateway.cli.options import combined_options
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
 from gateway.core.secret import Secret
@@ -54,7 +54,7 @@ def listener_options(command: Callable[..., None]) -> Callable[..., None]:
     def called(*args: Any, config: Path, admin_url: str | None, **given: Any) -> None:
         command(*args, listener=Operators(config, admin_url), **given)
 
-    return together(admin_url_option, config_option, json_option)(called)
+    return combined_options(admin_url_option, config_option, json_option)(called)
 
 
 class Operators:

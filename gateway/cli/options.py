@@ -77,7 +77,7 @@ def word_option(name: str, words: Sequence[str], text: str, **more: Any) -> Call
     return click.option(name, type=click.Choice(words), metavar=metavar, help=f"{text}: {known}.", **more)
 
 
-def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+def combined_options(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one, in the order of the help text."""
 
     def add(command: F) -> F:

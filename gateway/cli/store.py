@@ -92,7 +92,7 @@ async def _compared(source: StoreTarget, target: StoreTarget, *, copies: bool) -
     async with alone(source, now) as left, alone(target, now, writing=copies) as right:
         if not copies:
             return await copier.compare(left, right)
-        found = await copier.copy(left, right, now, _tell)
+        found = await copier.copy(left, right, now, _print_copied)
     list_of_erased = erased_file(source)
     if list_of_erased is not None and list_of_erased.exists() and erased_file(target) is None:
         click.echo(
@@ -101,7 +101,7 @@ async def _compared(source: StoreTarget, target: StoreTarget, *, copies: bool) -
     return found
 
 
-def _tell(table: str, rows: int) -> None:
+def _print_copied(table: str, rows: int) -> None:
     click.echo(f"{table}: {rows} rows copied", err=True)
 
 

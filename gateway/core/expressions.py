@@ -17,7 +17,7 @@ STEPS = 20_000
 """How much one search may do: parts of the expression that are evaluated, once for each element they are evaluated for,
 and the elements of what is made, compared or handed to a function (of a text, each 64 characters)."""
 
-STEPS_TOGETHER = 150_000
+MAX_TOTAL_STEPS = 150_000
 """How much all expressions of maps may do for one request or webhook, what they find included."""
 
 MAX_DEPTH = 300
@@ -49,7 +49,7 @@ class Budget:
 
     __slots__ = ("left",)
 
-    def __init__(self, left: int = STEPS_TOGETHER) -> None:
+    def __init__(self, left: int = MAX_TOTAL_STEPS) -> None:
         self.left = left
 
     def take(self, steps: int) -> None:
@@ -57,7 +57,7 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             self.left = 0
-            raise TooManySteps(f"takes, with all expressions before it, more than {STEPS_TOGETHER} steps")
+            raise TooManySteps(f"takes, with all expressions before it, more than {MAX_TOTAL_STEPS} steps")
 
 
 class DoesNotFit(Exception):  # nor is this one

@@ -54,7 +54,7 @@ class Pair(NamedTuple):
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a few rows are several batches, with whole statements and with rests."""
     monkeypatch.setattr(tables, "PAGE", 3)
-    monkeypatch.setattr(tables, "TOGETHER", 2)
+    monkeypatch.setattr(tables, "ROWS_PER_INSERT", 2)
 
 
 @pytest.fixture(params=[ENGINES, ENGINES[::-1]], ids="-to-".join)

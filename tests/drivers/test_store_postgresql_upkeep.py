@@ -48,7 +48,7 @@ async def test_old_marks_are_deleted_in_parts(
     pool: Pool, beside: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of every tenant, and no other; each part is a transaction of its own."""
-    monkeypatch.setattr(upkeep, "MARKS_AT_ONCE", 3)
+    monkeypatch.setattr(upkeep, "MARKS_PER_DELETE", 3)
     asked, seen = pool.ask, []
 
     async def ask(*commands: Command) -> list[PGresult]:

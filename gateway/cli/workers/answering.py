@@ -20,15 +20,15 @@ from gateway.web.server import Running
 SHARED: tuple[Shared[Any, Any], ...] = (metrics.OWN, STATE, USES)
 
 KEEP_SECONDS = 10.0
-"""A process that is killed takes along what it has counted since."""
+"""How often counts are stored: a process that is killed loses those counted since."""
 
 
 @asynccontextmanager
 async def answering(server: Running, peers: Peers) -> AsyncIterator[None]:
     """Be one of several processes for the time of the block: ask the others, and answer them."""
     server.gateway.peers = peers
-    answers = {one.name: functools.partial(_told, one, server.current, peers) for one in SHARED}
-    keeping = asyncio.create_task(_keep(server.current, peers))
+    answers = {one.name: functools.partial(_answer, one, server.current, peers) for one in SHARED}
+    keeping = asyncio.create_task(_keep_counts(server.current, peers))
     try:
         async with peers.answering({**answers, reload.RELOAD: functools.partial(reload.answer, server.reloader)}):
             yield
@@ -36,13 +36,13 @@ async def answering(server: Running, peers: Peers) -> AsyncIterator[None]:
         keeping.cancel()
 
 
-async def _keep(current: Current, peers: Peers) -> None:
-    """Leave behind now and then what is counted, also where nobody asks."""
+async def _keep_counts(current: Current, peers: Peers) -> None:
+    """Store the counts regularly, for the time after this process has ended."""
     while True:
         await asyncio.sleep(KEEP_SECONDS)
         for shared in SHARED:
             shared.answer(current.gateway, peers)
 
 
-async def _told(shared: Shared[Any, Any], current: Current, peers: Peers) -> bytes:
+async def _answer(shared: Shared[Any, Any], current: Current, peers: Peers) -> bytes:
     return shared.answer(current.gateway, peers)

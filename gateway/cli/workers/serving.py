@@ -47,7 +47,7 @@ def serve_with_workers(loaded: Configuration, count: int) -> int:
 
         def work(place: Place) -> None:
             as_worker(place.number)
-            now = loaded if place.is_first else _as_the_files_are(loaded)
+            now = loaded if place.is_first else _reloaded(loaded)
             asyncio.run(_serve(now, Worker(place.number, count, public, admin), Path(folder), place))
 
         def started() -> None:
@@ -114,7 +114,7 @@ def _once_readable(pipe: int, call: Callable[[], object]) -> None:
     loop.add_reader(pipe, take)
 
 
-def _as_the_files_are(loaded: Configuration) -> Configuration:
+def _reloaded(loaded: Configuration) -> Configuration:
     """The settings for a process that takes another one's place: the others may have loaded newer ones.
 
     Raises ``SettingsError``: a key that was taken away does not come back with old settings.

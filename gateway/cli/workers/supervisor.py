@@ -87,7 +87,7 @@ class Supervisor:
             while any(one.pid or one.starts_at for one in self._processes):
                 for key, _ in self._selector.select(self._seconds_to_wait()):
                     key.data()
-                self._look_at_the_clock()
+                self._check_times()
         return self._code
 
     def _start(self, process: _Process, *, is_first: bool) -> None:
@@ -108,15 +108,15 @@ class Supervisor:
             self._selector.close()
             signal.set_wakeup_fd(-1)
             started = functools.partial(os.write, writer, READY)
-            _do(self._work, Place(process.number, is_first, self._stop, started))
+            _run_and_exit(self._work, Place(process.number, is_first, self._stop, started))
         os.close(writer)
-        self._selector.register(reader, selectors.EVENT_READ, functools.partial(self._heard_of, process, reader))
+        self._selector.register(reader, selectors.EVENT_READ, functools.partial(self._on_readable, process, reader))
 
-    def _heard_of(self, process: _Process, pipe: int) -> None:
-        """A process works, or is gone."""
+    def _on_readable(self, process: _Process, pipe: int) -> None:
+        """Note that a process has started to work, or has ended."""
         if os.read(pipe, 1):
             process.works = True
-            self._one_works()
+            self._start_others()
             return
         self._selector.unregister(pipe)
         os.close(pipe)
@@ -124,7 +124,7 @@ class Supervisor:
         _, status = os.waitpid(pid or 0, 0)
         self._ended(process, pid, os.waitstatus_to_exitcode(status))
 
-    def _one_works(self) -> None:
+    def _start_others(self) -> None:
         if self._all_worked or self._killed_at is not None:
             return
         try:
@@ -174,7 +174,7 @@ class Supervisor:
         times = [at for at in (self._killed_at, *(one.starts_at for one in self._processes)) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _look_at_the_clock(self) -> None:
+    def _check_times(self) -> None:
         now = time.monotonic()
         for process in self._processes:
             if process.starts_at is not None and process.starts_at <= now:
@@ -208,8 +208,8 @@ class Supervisor:
                 signal.signal(number, signal.SIG_IGN)
 
 
-def _do(work: Work, place: Place) -> NoReturn:
-    """Do the work of a process, and end it here: nothing of the supervisor's is to be done in it."""
+def _run_and_exit(work: Work, place: Place) -> NoReturn:
+    """Do the work of a process, then exit: it must not return into the code of the supervisor."""
     code = FAILED
     try:
         work(place)

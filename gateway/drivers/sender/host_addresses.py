@@ -63,8 +63,8 @@ class HostAddresses:
 async def look_up(host: str, port: int) -> list[Address]:
     """Ask the system's resolver. Raises ``OSError``, or ``ValueError`` for what cannot be a name."""
     ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    return list(await result_of(ask, _on_a_thread_of_its_own))
+    return list(await result_of(ask, _in_new_thread))
 
 
-def _on_a_thread_of_its_own(work: Work) -> None:
+def _in_new_thread(work: Work) -> None:
     threading.Thread(target=work, name="look-up", daemon=True).start()

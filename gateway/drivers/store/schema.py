@@ -152,7 +152,7 @@ _COUNTED_ANEW = ("DELETE FROM stored_bytes", f"INSERT INTO stored_bytes (tenant,
 """At the end of the last migration that changes what is counted, which is by the tables of today."""
 
 
-def _made_anew(table: str, definition: str, columns: str) -> tuple[str, ...]:
+def _rebuilt(table: str, definition: str, columns: str) -> tuple[str, ...]:
     """Bring the rows of a table into a new one of the same name."""
     return (
         definition,  # of a store that has no such table yet
@@ -199,14 +199,14 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         " AND k.idempotency_key = json_extract(o.doc, '$.idempotency_key')"
         " WHERE o.status NOT IN ('sending', 'unknown')",
         "DROP TABLE old_operations",
-        *_made_anew("idempotency_keys", IDEMPOTENCY_KEYS, _OF_KEYS),
-        *_made_anew("reference_holders", REFERENCE_HOLDERS, "tenant, account, merchant_reference, payment_id"),
+        *_rebuilt("idempotency_keys", IDEMPOTENCY_KEYS, _OF_KEYS),
+        *_rebuilt("reference_holders", REFERENCE_HOLDERS, "tenant, account, merchant_reference, payment_id"),
         *_COUNTED_ANEW,
     ),
-    3: _made_anew("idempotency_keys", IDEMPOTENCY_KEYS, _OF_KEYS),
+    3: _rebuilt("idempotency_keys", IDEMPOTENCY_KEYS, _OF_KEYS),
     4: (
-        *_made_anew("audit_log", audit.TABLE, columns(audit.AuditRow)),
-        *_made_anew("search_payments", search_index.PAYMENTS, columns(search_index.IndexedPayment)),
+        *_rebuilt("audit_log", audit.TABLE, columns(audit.AuditRow)),
+        *_rebuilt("search_payments", search_index.PAYMENTS, columns(search_index.IndexedPayment)),
         "CREATE TABLE IF NOT EXISTS refused_requests (number INTEGER PRIMARY KEY, tenant TEXT, request_id TEXT,"
         " at BIGINT, route TEXT, status INTEGER, code TEXT, fields TEXT)",
         "ALTER TABLE refused_requests RENAME TO old",

@@ -26,7 +26,7 @@ REFUSALS_WITHIN = timedelta(minutes=5)
 CHECK_SECONDS = 60.0
 """The longest pause between two looks for operations whose outcome is still unknown."""
 
-REPORTED_AT_ONCE = 100
+MAX_REPORTS_PER_ROUND = 100
 """Operations that one look reports: after a long outage of a provider there may be thousands."""
 
 STORED_WITHIN = 10
@@ -103,7 +103,7 @@ async def report_unknown(gw: Gateway, reported: set[str]) -> set[str]:
     """Report the oldest that are not in ``reported``; return all that have been and are unknown still."""
     began = gw.clock.now() - gw.settings.clocks.unknown_outcome
     found = await gw.store.queues.unknown_before(first_id("op", began))
-    new = [one for one in found if one.id not in reported][:REPORTED_AT_ONCE]
+    new = [one for one in found if one.id not in reported][:MAX_REPORTS_PER_ROUND]
     for one in new:
         fields = {"tenant": one.tenant, "account": one.account, "payment_id": one.payment_id}
         report(gw, Occurrence.OPERATION_STILL_UNKNOWN, **fields, operation_id=one.id)

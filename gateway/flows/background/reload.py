@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SWITCH_SECONDS = 0.0005
 """How long the thread that loads may keep the interpreter from a request that needs it."""
 
-FREED_AT_ONCE = 100
+TENANTS_FREED_PER_STEP = 100
 """Tenants of an old version that are freed in one go, which takes a millisecond."""
 
 FREEING_PAUSE = 0.001
@@ -249,7 +249,7 @@ def _begin_freeing(tenants: list[object]) -> None:
 
 def _free(tenants: list[object]) -> None:
     while tenants:
-        del tenants[-FREED_AT_ONCE:]
+        del tenants[-TENANTS_FREED_PER_STEP:]
         time.sleep(FREEING_PAUSE)
 
 

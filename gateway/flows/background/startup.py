@@ -66,7 +66,7 @@ async def check(gw: Gateway) -> None:
     """
     await check_secret(gw)
     await check_names(gw)
-    await _check_whole(gw)
+    await _refuse_unfinished_copy(gw)
     await _refuse_backup(gw)
 
 
@@ -96,7 +96,7 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     ``act``: for the audit trail, whose rows from here on are signed with the secret of these settings.
     Raises ``Unavailable`` for a backup: its payments have moved since, and only ``recover --restored`` may use it.
     """
-    await _check_whole(gw)
+    await _refuse_unfinished_copy(gw)
     await check_places(gw)
     await _refuse_backup(gw)
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
@@ -121,7 +121,7 @@ async def begin_restored(gw: Gateway, act: Act) -> int:
 
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
-    await _check_whole(gw)
+    await _refuse_unfinished_copy(gw)
     await check_places(gw)
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
@@ -135,7 +135,7 @@ async def begin_restored(gw: Gateway, act: Act) -> int:
     return unknown
 
 
-async def _check_whole(gw: Gateway) -> None:
+async def _refuse_unfinished_copy(gw: Gateway) -> None:
     """Refuse a store that another was not copied into whole. Raises ``Unavailable``."""
     if await gw.store.metadata.unfinished_copy() is not None:
         raise Unavailable("the store is the unfinished copy of another: run gateway store copy again")

@@ -51,7 +51,7 @@ OF_ONE_STORE = (f"{COPYING}%", f"{ON_SERVER}%")
 PAGE = 500
 """Rows that are read, and written in one transaction."""
 
-TOGETHER = 50
+ROWS_PER_INSERT = 50
 """Rows written by one statement."""
 
 Row = tuple[Any, ...]
@@ -92,9 +92,11 @@ def _page(table: str, after: Key, tenant: str | None) -> tuple[str, tuple[Any, .
 def inserted(table: str, rows: Sequence[Row]) -> Iterator[Statement]:
     """Write rows as ``pages`` has read them."""
     contents = [row[len(KEYS[table]) :] for row in rows]
-    whole = len(contents) - len(contents) % TOGETHER
-    for at in range(0, whole, TOGETHER):
-        yield Statement(_insert(table, TOGETHER), tuple(itertools.chain.from_iterable(contents[at : at + TOGETHER])))
+    whole = len(contents) - len(contents) % ROWS_PER_INSERT
+    for at in range(0, whole, ROWS_PER_INSERT):
+        yield Statement(
+            _insert(table, ROWS_PER_INSERT), tuple(itertools.chain.from_iterable(contents[at : at + ROWS_PER_INSERT]))
+        )
     for row in contents[whole:]:
         yield Statement(_insert(table, 1), row)
 

@@ -17,7 +17,7 @@ PAUSE_SECONDS = 10.0
 MARKS_EACH = 6
 """Old marks are deleted in every sixth round."""
 
-MARKS_AT_ONCE = 5000
+MARKS_PER_DELETE = 5000
 """How many marks one statement deletes, so that other statements get their turn in between."""
 
 MARGIN_SECONDS = 600.0
@@ -70,8 +70,8 @@ async def add_up(pool: Pool) -> None:
 
 async def forget_marks(pool: Pool, before: float) -> None:
     """Delete marks older than a time (Unix time) in batches, unless another process is doing it."""
-    command = Command(_FORGET_MARKS, (MARKS_LOCK, mark_prefix(before), MARKS_AT_ONCE))
-    while await _ask(pool, command) == [(MARKS_AT_ONCE,)]:
+    command = Command(_FORGET_MARKS, (MARKS_LOCK, mark_prefix(before), MARKS_PER_DELETE))
+    while await _ask(pool, command) == [(MARKS_PER_DELETE,)]:
         pass
 
 
