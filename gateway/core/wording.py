@@ -29,10 +29,12 @@ def shortened(name: str) -> str:
 
 
 def closest_name(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
-    """The known name that was probably meant; ``least``: how alike they are, 1 is equal."""
+    """The known name that was probably meant, in whatever case; ``least``: how alike they are, 1 is equal."""
     import difflib  # imported here because who makes no mistakes needs nothing of it
 
-    return next(iter(difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], list(known), n=1, cutoff=least)), None)
+    by_lower = {one.lower(): one for one in known}
+    meant = difflib.get_close_matches(name[:MAX_NAME_CHARACTERS].lower(), by_lower, n=1, cutoff=least)
+    return by_lower[meant[0]] if meant else None
 
 
 def unknown_name(name: str, known: Collection[str], problem: str = "is not known", *, otherwise: str = "") -> str:

@@ -120,6 +120,7 @@ def test_check_advises_without_refusing(tmp_path: Path, change: dict[str, Any], 
     [
         ("nationalty", {"enabled": False}, 'does nothing: it is switched off, .*; did you mean "nationality"'),
         ("amout", {"key": "total"}, 'is an additional parameter, and "amount" is sent as it is: did you mean that'),
+        ("AMOUNT", {"key": "total"}, 'is an additional parameter, and "amount" is sent as it is: did you mean that'),
         ("user_ip", {"key": "ip"}, None),
         ("birthday", {"key": "dob"}, None),
     ],

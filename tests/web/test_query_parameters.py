@@ -57,6 +57,7 @@ async def test_no_route_for_operators_passes_a_parameter_over(tmp_path: Path) ->
         ("updated_after=2026-01-01T00:00:00Z", "updated_after", 'did you mean "created_after"?'),
         ("offset=50", "offset", "known are merchant_reference, state, account"),
         ("Limit=5", "Limit", 'did you mean "limit"?'),
+        ("STATE=captured", "STATE", 'did you mean "state"?'),
         ("gw_k1_secret-of-somebody=1", "a query parameter", "known are"),
         ("foo=", "foo", "is not known"),
         ("state=captured&state=failed", "state", "is given twice"),
