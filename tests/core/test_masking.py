@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.core.masking import Mask, clean_message, line, without_numbers_and_keys
+from gateway.core import masking
+from gateway.core.masking import HALVED, Mask, clean_message, line, without_numbers_and_keys
 from gateway.core.secret import Secret
 
 SECRET = "a+Secret/token==of 1 acc&unt"
@@ -122,6 +123,24 @@ def test_a_providers_text_becomes_one_clean_line(text: str, shown: str) -> None:
 def test_a_secret_is_masked_before_the_text_is_cut() -> None:
     """No half of it stays at the end."""
     assert line(f"{'x' * 10}{SECRET}", MASK, 20) == f"{'x' * 10}***"
+
+
+@pytest.mark.parametrize("ahead", ["\0", "%20"])
+@pytest.mark.parametrize("form", [SECRET, SECRET.encode().hex(), "4111111111111111", "gw_k1_" + "K" * 40])
+def test_of_a_long_text_no_half_of_a_secret_is_left(ahead: str, form: str) -> None:
+    """Only the beginning of a long text is looked at, wherever that ends in a secret, and whatever is gone ahead."""
+    looked_at = 4 * 500 + 2 * (MASK.reach + HALVED)
+    for half in range(5, len(form), 4):
+        shown = line((ahead * looked_at)[: looked_at - half] + form + "z" * 60_000, MASK, 500)
+        assert form[:5].lower() not in shown.lower()
+
+
+def test_of_a_long_text_little_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be anything that a provider likes to send, and the event loop waits for it."""
+    looked_at = []
+    monkeypatch.setattr(masking, "without_card_numbers", lambda text: looked_at.append(len(text)) or text)
+    assert line("4 " * 30_000, MASK, 500) == ("4 " * 250).rstrip()
+    assert max(looked_at) < 5000
 
 
 def test_a_message_is_cleaned_for_a_plugin() -> None:
