@@ -84,11 +84,11 @@ def test_the_plugin_api_starts_no_web_framework(installed: Path, module: str) ->
 
 
 def test_a_server_starts_without_what_few_need(installed: Path) -> None:
-    """Patterns of settings, currencies and the OpenAPI document are loaded when one is asked for: a start is quick."""
+    """Patterns, currencies, what watches files and the API's pages are loaded when asked for: a start is quick."""
     loaded = ask(installed, "import sys, json, gateway.cli.serve; print(json.dumps(sorted(sys.modules)))")
     assert isinstance(loaded, list)
     assert "gateway.web.pages" in loaded
-    assert not {"re2", "iso4217", "gateway.web.openapi", "gateway.testing"} & set(loaded)
+    assert not {"re2", "iso4217", "watchfiles", "swagger_ui", "gateway.web.openapi", "gateway.testing"} & set(loaded)
 
 
 @pytest.mark.parametrize("module", [commands, facts, payment, schema, model], ids=lambda module: module.__name__)
