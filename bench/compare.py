@@ -18,7 +18,7 @@ from bench import machine, wrk
 from bench.contestant import PAYMENTS
 from bench.gateway import gateway
 from bench.table import markdown
-from bench.windows import Window, cpu_in_words, in_turn, median, ratio
+from bench.windows import Window, cpu_in_words, interleaved, median, ratio
 from bench.yardsticks import provider, yardstick
 
 HEADINGS = ("tree", "requests/s", "CPU µs main + others", "all", ": yardstick", "p99 : p50", ": first")
@@ -39,7 +39,7 @@ def main() -> None:
     os.sched_setaffinity(0, {machine.LOAD_CORE})
     trees = {name: Path(tree).resolve() for name, _, tree in (one.partition("=") for one in options.trees)}
     starts = [measured(trees, options.rounds, "callbacks" in options.what) for _ in range(options.starts)]
-    for what, seen in together(starts).items():
+    for what, seen in concatenated(starts).items():
         print(f"\n{what}\n\n{markdown(HEADINGS, lines(seen))}")
 
 
@@ -51,18 +51,20 @@ def measured(trees: Mapping[str, Path], rounds: int, with_callbacks: bool) -> Se
         echo = up.enter_context(yardstick("echo"))
         ours = {name: up.enter_context(gateway(port, tree=tree)) for name, tree in trees.items()}
         paying = {name: partial(one.pay, 2) for name, one in ours.items()}
-        seen = {"payments": in_turn({"forward": partial(forward.pay, 1, PAYMENTS), **paying}, rounds)}
+        seen = {"payments": interleaved({"forward": partial(forward.pay, 1, PAYMENTS), **paying}, rounds)}
         if with_callbacks:
             first = next(iter(ours.values()))
             first.prepare_callbacks(1)
             calling = {name: partial(one.call_back, 1) for name, one in ours.items()}
-            seen["callbacks"] = in_turn({"echo": partial(echo.call_back, 1, first.callbacks_file), **calling}, rounds)
+            seen["callbacks"] = interleaved(
+                {"echo": partial(echo.call_back, 1, first.callbacks_file), **calling}, rounds
+            )
         for one in ours.values():
             one.check()
     return seen
 
 
-def together(starts: Sequence[Seen]) -> Seen:
+def concatenated(starts: Sequence[Seen]) -> Seen:
     """The windows of all starts, one after the other."""
     return {
         what: {name: [window for one in starts for window in one[what][name]] for name in windows}

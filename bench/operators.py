@@ -32,7 +32,7 @@ from bench.gateway import gateway
 from bench.settings import OPERATORS_KEY, TENANT_KEYS
 from bench.table import markdown
 from bench.webhook_receiver import Receiver
-from bench.windows import cpu_in_words, in_turn, median, ratio
+from bench.windows import cpu_in_words, interleaved, median, ratio
 from bench.yardsticks import provider
 
 ORIGINALS = 2_000
@@ -251,7 +251,7 @@ def beside_payments(ours: Contestant) -> list[list[str]]:
         with asking(ours):
             return ours.pay(SECONDS)
 
-    seen = in_turn({"alone": lambda: ours.pay(SECONDS), "asked": asked}, ROUNDS)
+    seen = interleaved({"alone": lambda: ours.pay(SECONDS), "asked": asked}, ROUNDS)
     rows = []
     for what, figure in (("payments/s", lambda one: one.per_second), ("CPU per payment", lambda one: one.cpu_us)):
         rows.append([f"{what}, asked : alone", f"{ratio(seen['asked'], seen['alone'], figure):.3f}"])

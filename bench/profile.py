@@ -26,7 +26,7 @@ from bench import machine, steps, wrk
 from bench.contestant import PAYMENTS, Contestant
 from bench.gateway import HERE, gateway
 from bench.table import markdown
-from bench.windows import Window, in_turn, median, ratio
+from bench.windows import Window, interleaved, median, ratio
 from bench.yardsticks import provider, yardstick
 
 ROUNDS = 5
@@ -55,12 +55,12 @@ def main() -> None:
         forward = up.enter_context(yardstick("forward", port))
         echo = up.enter_context(yardstick("echo"))
         ours = up.enter_context(gateway(port))
-        paid = in_turn({"forward": partial(forward.pay, 1, PAYMENTS), "gateway": partial(ours.pay, 2)}, ROUNDS)
+        paid = interleaved({"forward": partial(forward.pay, 1, PAYMENTS), "gateway": partial(ours.pay, 2)}, ROUNDS)
         samples = sampled(spy, ours, ours.pay, SAMPLED_SECONDS)
         print("\n".join(cost_table("payment", paid, samples)), flush=True)
         ours.prepare_callbacks(1)
         calling = {"echo": partial(echo.call_back, 1, ours.callbacks_file), "gateway": partial(ours.call_back, 1)}
-        called = in_turn(calling, ROUNDS)
+        called = interleaved(calling, ROUNDS)
         samples = sampled(spy, ours, ours.call_back, SAMPLED_SECONDS // 2)
         print("\n".join(cost_table("callback", called, samples)))
         ours.check()

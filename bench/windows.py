@@ -64,8 +64,8 @@ Measured = Mapping[str, Sequence[Window]]
 """Contestant -> its window of each round."""
 
 
-def in_turn(contestants: Mapping[str, Callable[[], Window]], rounds: int) -> Measured:
-    """Measure everybody once per round, each round beginning with another one."""
+def interleaved(contestants: Mapping[str, Callable[[], Window]], rounds: int) -> Measured:
+    """Measure every contestant once per round; each round begins with another one."""
     names = list(contestants)
     seen: dict[str, list[Window]] = {name: [] for name in names}
     for number in range(rounds + 1):

@@ -243,9 +243,11 @@ def test_every_page_is_reached() -> None:
 
 @pytest.mark.parametrize("page", sorted((DOCS / "adr").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_has_its_five_parts(page: Path) -> None:
-    """Status, context, decision, price, when to revisit; the title begins with the number of the file."""
+    """The five parts in their order; the title has the file's number, and the index repeats the title."""
     title, *parts = headings(page.read_text())
-    assert title.startswith(f"{page.name[:4]}: ")
+    number, _, decision = title.partition(": ")
+    assert number == page.name[:4]
+    assert f"| [{number}](adr/{page.name}) | {decision} |" in (DOCS / "index.md").read_text().splitlines()
     assert parts == ADR_HEADINGS
 
 

@@ -12,7 +12,7 @@ from bench.effort import Effort
 from bench.fill import filled, originals
 from bench.gateway import gateway
 from bench.table import Row
-from bench.windows import in_turn, in_words, median, ratio
+from bench.windows import in_words, interleaved, median, ratio
 from bench.yardsticks import provider
 
 SMALL = 10_000
@@ -29,8 +29,8 @@ def rows(effort: Effort) -> Iterator[Row]:
         for title, payments in (("large", large), ("small", SMALL)):
             both[title] = up.enter_context(gateway(port, store=filled(folder, source, payments)))
             both[title].payments = both[title].callbacks = payments
-        paid = in_turn({title: partial(one.pay, 2) for title, one in both.items()}, effort.rounds)
-        called = in_turn({title: partial(one.call_back, 1) for title, one in both.items()}, effort.rounds)
+        paid = interleaved({title: partial(one.pay, 2) for title, one in both.items()}, effort.rounds)
+        called = interleaved({title: partial(one.call_back, 1) for title, one in both.items()}, effort.rounds)
         for one in both.values():
             one.check()
         starts = {title: one.server.start_seconds for title, one in both.items()}

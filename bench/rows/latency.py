@@ -14,7 +14,7 @@ from bench.contestant import PAYMENTS
 from bench.effort import Effort
 from bench.gateway import gateway
 from bench.table import Row
-from bench.windows import Window, in_turn, median, ratio
+from bench.windows import Window, interleaved, median, ratio
 from bench.yardsticks import provider, yardstick
 
 PROVIDER_MS = 100
@@ -32,7 +32,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         forward = up.enter_context(yardstick("forward", port))
         ours = up.enter_context(gateway(port))
         contestants = {"forward": lambda: forward.pay(3, FEW), "gateway": lambda: ours.pay(3, FEW)}
-        seen = in_turn(contestants, effort.rounds)
+        seen = interleaved(contestants, effort.rounds)
         ours.check()
     for part, figure, must, aim in PARTS:
         of_each = "; ".join(f"{name} {median(windows, figure):.1f} ms" for name, windows in seen.items())

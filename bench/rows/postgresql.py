@@ -11,7 +11,7 @@ from bench.effort import Effort
 from bench.gateway import gateway
 from bench.on_postgresql import OnPostgresql, cpu_seconds, gateway_on, postgresql
 from bench.table import Row
-from bench.windows import Measured, Window, in_turn, in_words, median, ratio
+from bench.windows import Measured, Window, in_words, interleaved, median, ratio
 from bench.yardsticks import provider
 from tests.support.durable_postgresql import Postgresql
 
@@ -25,8 +25,8 @@ def rows(effort: Effort) -> Iterator[Row]:
         database = up.enter_context(postgresql())
         with gateway(port) as sqlite, gateway_on(database, "one", port) as ours:
             both = {"PostgreSQL": ours, "SQLite": sqlite}
-            paid = in_turn({name: partial(one.pay, 2) for name, one in both.items()}, effort.rounds)
-            called = in_turn({name: partial(one.call_back, 1) for name, one in both.items()}, effort.rounds)
+            paid = interleaved({name: partial(one.pay, 2) for name, one in both.items()}, effort.rounds)
+            called = interleaved({name: partial(one.call_back, 1) for name, one in both.items()}, effort.rounds)
             for one in both.values():
                 one.check()
             costs = list(_costs(database, ours))
@@ -37,7 +37,7 @@ def rows(effort: Effort) -> Iterator[Row]:
             )
             for count in (2, 1)
         }
-        scaled = in_turn({name: partial(one.pay, 2) for name, one in workers.items()}, effort.rounds)
+        scaled = interleaved({name: partial(one.pay, 2) for name, one in workers.items()}, effort.rounds)
         for one in workers.values():
             one.check()
     yield from _pair("payment", paid)

@@ -9,7 +9,7 @@ from functools import partial
 from bench.effort import Effort
 from bench.gateway import gateway
 from bench.table import Row
-from bench.windows import Window, in_turn, in_words, ratio
+from bench.windows import Window, in_words, interleaved, ratio
 from bench.yardsticks import provider, reference
 
 LIMITS = {"usual": (12.0, 20.0), "tuned": (8.0, 14.0)}
@@ -23,8 +23,8 @@ def rows(effort: Effort) -> Iterator[Row]:
         contestants = {"gateway": up.enter_context(gateway(port))}
         for variant in LIMITS:
             contestants[variant] = up.enter_context(reference(variant, port))
-        paid = in_turn({name: partial(one.pay, 2) for name, one in contestants.items()}, effort.rounds)
-        called = in_turn({name: partial(one.call_back, 1) for name, one in contestants.items()}, effort.rounds)
+        paid = interleaved({name: partial(one.pay, 2) for name, one in contestants.items()}, effort.rounds)
+        called = interleaved({name: partial(one.call_back, 1) for name, one in contestants.items()}, effort.rounds)
         for one in contestants.values():
             one.check()
     yield from _ratios("payments", paid)

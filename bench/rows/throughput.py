@@ -10,7 +10,7 @@ from bench.contestant import PAYMENTS
 from bench.effort import Effort
 from bench.gateway import gateway
 from bench.table import Row
-from bench.windows import Measured, in_turn, in_words, median, ratio
+from bench.windows import Measured, in_words, interleaved, median, ratio
 from bench.yardsticks import provider, yardstick
 
 
@@ -22,10 +22,10 @@ def rows(effort: Effort) -> Iterator[Row]:
         echo = up.enter_context(yardstick("echo"))
         ours = up.enter_context(gateway(port))
         paying = {"forward": partial(forward.pay, 1, PAYMENTS), "gateway": partial(ours.pay, 2)}
-        paid = in_turn(paying, effort.rounds)
+        paid = interleaved(paying, effort.rounds)
         ours.prepare_callbacks(1)
         calling = {"echo": partial(echo.call_back, 1, ours.callbacks_file), "gateway": partial(ours.call_back, 1)}
-        called = in_turn(calling, effort.rounds)
+        called = interleaved(calling, effort.rounds)
         ours.check()
     yield from _pair("payment", paid, (0.33, 0.45), (3.0, 2.2))
     yield from _pair("callback", called, (0.14, 0.25), (7.0, 5.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.compare import lines, together
+from bench.compare import concatenated, lines
 from bench.windows import Window
 
 
@@ -28,7 +28,7 @@ def test_starts_are_put_together_by_tree() -> None:
 
     first = {"payments": {"base": [window(1), window(2)], "mine": [window(3), window(4)]}}
     second = {"payments": {"base": [window(5)], "mine": [window(6)]}}
-    shown = together([first, second])["payments"]
+    shown = concatenated([first, second])["payments"]
     assert {name: [one.main_us for one in windows] for name, windows in shown.items()} == {
         "base": [1, 2, 5],
         "mine": [3, 4, 6],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.windows import Window, in_turn, in_words, ratio
+from bench.windows import Window, in_words, interleaved, ratio
 
 
 def window(per_second: float, others: float = 0.0) -> Window:
@@ -19,7 +19,7 @@ def test_everybody_begins_once_and_the_first_round_is_dropped() -> None:
         return window(per_second)
 
     speeds = iter((1.0, 2.0, 3.0))
-    seen = in_turn({"a": lambda: contestant("a", 5.0), "b": lambda: contestant("b", next(speeds))}, rounds=2)
+    seen = interleaved({"a": lambda: contestant("a", 5.0), "b": lambda: contestant("b", next(speeds))}, rounds=2)
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert [one.per_second for one in seen["b"]] == [2.0, 3.0]
 

@@ -1,4 +1,4 @@
-"""What a database must do for the store. The reads of every table are written over this, whatever is below."""
+"""The interface between the store and its database. The reads of every table are written once, for all engines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gateway.drivers.store.rows import Row, made_of
 from gateway.drivers.store.statements import Statement, Unit
 
 answering: ContextVar[asyncio.Task[Any] | None] = ContextVar("answering", default=None)
-"""The task that answers a request: what waits there for a unit does not wait for long once that is in doubt."""
+"""The task that answers a request: it does not wait long for a unit once that unit is in doubt."""
 
 stuck: ContextVar[asyncio.Event] = ContextVar("stuck", default=asyncio.Event())  # noqa: B039  # nobody waits for this one
-"""Set by work that a request waits for, where the store keeps it waiting: the request waits no longer."""
+"""Set by work for which a request waits when the store delays it, so that the request stops waiting."""
 
 
 class Engine(Protocol):
@@ -49,11 +49,11 @@ class Engine(Protocol):
         ...
 
     async def keeps_last_units(self) -> bool:
-        """Whether the units are there that this process wrote last. False where a shared database went back in time."""
+        """Whether the database still has the units that this process wrote last; False if it has lost commits."""
         ...
 
     async def empty_log(self) -> bool:
-        """Leave nothing of deleted rows in files beside the database; False while a reader keeps it from that."""
+        """Remove all traces of deleted rows from the database's log; False while a reader prevents that."""
         ...
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ GoOn = Callable[[bool], None]
 
 
 class Gate:
-    """The gate of one database. It closes when a connection leads to a server or timeline not checked by flows."""
+    """The gate of one database. It closes when a connection leads to a server or timeline that flows did not check."""
 
     def __init__(self) -> None:
         self.noticed = asyncio.Event()

@@ -16,13 +16,13 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 MAX_PREPARED = 500
-"""Statements that one connection keeps prepared; of texts that vary without end the rest is sent as it is."""
+"""How many statements one connection keeps prepared; further ones (some texts vary) are sent unprepared."""
 
 FIRST_PLANS = 32
-"""Exchanges for which a connection keeps its first plans; the next ones it keeps for twice as many, and so on.
+"""After how many exchanges a connection discards its plans for the first time; then after twice as many, and so on.
 
-A plan that was made for a table with next to no rows may read all rows of a tenant. It would be kept until PostgreSQL
-counts the table's rows, a minute later or never.
+A plan that was made for an almost empty table may read all rows of a tenant. It would be kept until PostgreSQL
+analyzes the table, a minute later or never.
 """
 
 DEFAULTS = {
@@ -57,15 +57,15 @@ def conninfo(url: str, **parameters: str) -> str:
 
 
 def why_refused(problem: psycopg.Error) -> str:
-    """Why there is no connection, in the server's or libpq's words, where those cannot quote a URL's password."""
+    """Why connecting failed: in the server's or libpq's words if those cannot quote a URL's password."""
     if problem.diag.message_primary:
         return problem.diag.message_primary
-    reached = _REACHED.search(str(problem))  # else what it quotes may be a part of a URL that was read wrongly
+    reached = _REACHED.search(str(problem))  # other texts may quote a part of a misread URL
     return reached[0] if reached else type(problem).__name__
 
 
 class Lost(Exception):
-    """The connection ended before the answer was there: what was sent may have been done or not."""
+    """The connection ended before the answer arrived: what was sent may or may not have been executed."""
 
 
 class Command(NamedTuple):
@@ -76,7 +76,7 @@ class Command(NamedTuple):
 
 
 class Refused(Exception):
-    """The server refused a command, counted from 0, and has undone those before it. ``sqlstate`` says why."""
+    """The server refused the command at ``place`` (from 0) and rolled back those before it. ``sqlstate`` says why."""
 
     def __init__(self, place: int, sqlstate: str, message: str) -> None:
         super().__init__(message)
@@ -90,7 +90,7 @@ Ended = Callable[[Outcome], None]
 """Called once."""
 
 ENDING = ("08", "57P")
-"""What SQLSTATE begins with where the server ends the connection: it may have done what was sent, or not."""
+"""Classes of SQLSTATE with which the server ends the connection: what was sent may or may not have been executed."""
 
 READ_ONLY = "25006"
 """The SQLSTATE of a write on a standby: the connection leads to a server that is not the primary any more."""
@@ -102,7 +102,7 @@ NO_TEXT = "22021"
 class _Exchange:
     """Commands that were sent, and their results so far.
 
-    ``sent`` has None for a command, its text for its preparation, and no text for what nobody has asked for.
+    ``sent`` has None for a command, the statement's text for its preparation, and "" for ``DISCARD PLANS``.
     """
 
     __slots__ = ("ended", "failed", "results", "sent")
@@ -115,7 +115,7 @@ class _Exchange:
 
 
 class Connection:
-    """One exchange at a time. ``is_lost`` for good, once it is."""
+    """Carries one exchange at a time. A connection that ``is_lost`` is never used again."""
 
     def __init__(self, opened: psycopg.AsyncConnection[Any], answer_within: float) -> None:
         self._opened = opened  # whose end would close the connection
@@ -136,7 +136,7 @@ class Connection:
         """Called when it is lost, also while it is idle."""
 
     def begin(self, commands: Sequence[Command], ended: Ended) -> None:
-        """Send commands as one transaction; ``ended`` is told how it went, also where it cannot be sent."""
+        """Send commands as one transaction; ``ended`` is called with the outcome, also if they cannot be sent."""
         exchange = self._exchange = _Exchange(ended)
         self._deadline = self._loop.call_later(self._answer_within, self.lose, "no answer in time")
         try:
@@ -156,7 +156,7 @@ class Connection:
         self.lose("closed")
 
     def lose(self, why: str) -> None:
-        """Give the connection up; an exchange that is under way learns of it."""
+        """Close the connection for good; a running exchange ends with ``Lost``."""
         if self.is_lost:
             return
         self.is_lost = True
@@ -247,7 +247,7 @@ def _failure(result: pq.abc.PGresult, place: int) -> Refused | Lost:
 
 
 def _encoded(params: Sequence[Parameter]) -> tuple[list[bytes | None], list[int]]:
-    """Parameters as libpq takes them: text, but for bytes. Text cannot hold a zero byte; its place is kept."""
+    """Parameters as libpq takes them: bytes as they are, all else as text, in which U+FFFD replaces a zero byte."""
     values: list[bytes | None] = []
     formats: list[int] = []
     for value in params:
