@@ -242,9 +242,9 @@ _FORM = {
 _MEMORY = _pairs_of(MAX_MEMORY_NAME, MAX_MEMORY_VALUE, MAX_MEMORY_PAIRS)
 _OBSERVATION = {
     "stage": instance(Stage),
-    "payment_id": optional(text(MAX_TEXT_CHARACTERS)),
+    "payment_id": optional(text(MAX_ID_CHARACTERS)),
     "provider_reference": optional(text(MAX_ID_CHARACTERS)),
-    "merchant_reference": optional(text(MAX_TEXT_CHARACTERS)),
+    "merchant_reference": optional(text(MAX_ID_CHARACTERS)),
     "currency": optional(text(MAX_TEXT_CHARACTERS)),
     "amount": optional(amount),
     "captured": optional(amount),

@@ -25,6 +25,7 @@ STAGES: Mapping[Decimal | None, gateway.Stage] = {
     Decimal(2): gateway.Stage.PROCESSING,
 }
 UNAUTHENTIC = gateway.Reason.UNAUTHENTIC
+LONGEST_ID = 1024  # characters of a payment's id that are taken for one
 SEARCHED = 8192  # bytes of an unproved body, for the payment that it names
 _ORDER_NO = re.compile(rb'"order_no"\s{0,9}:\s{0,9}"([A-Za-z0-9_.-]{1,64})"')
 _CURRENCY = re.compile(r"[A-Za-z0-9]{2,12}")
@@ -135,7 +136,7 @@ def observe(members: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[gatewa
     stage = STAGES.get(_number(status), gateway.Stage.UNKNOWN)
     observation = gateway.Observation(
         stage=stage,
-        payment_id=order_no if isinstance(order_no, str) and order_no else None,
+        payment_id=order_no if isinstance(order_no, str) and 0 < len(order_no) <= LONGEST_ID else None,
         provider_reference=_text(members.get("transaction_id")) or None,
         currency=currency.upper() if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else None,
         amount=amount if amount is not None and amount > 0 else None,

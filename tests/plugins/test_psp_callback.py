@@ -145,7 +145,7 @@ def test_a_missing_member_is_its_problem(name: str) -> None:
     assert event.problem is Reason(name)
 
 
-@pytest.mark.parametrize("order_no", [None, "", JsonNumber("7"), True])
+@pytest.mark.parametrize("order_no", [None, "", "7" * 1025, JsonNumber("7"), True])
 def test_a_callback_without_order_number_names_no_payment(order_no: object) -> None:
     """The core answers that there is no such payment."""
     assert PSP.verify(callback(signed(order_no=order_no)), account()).observation.payment_id is None

@@ -54,6 +54,7 @@ WRONG = (
     Wrong("no merchant", "psp_setting_not_found", 404, {"merchant_id": ABSENT}),
     Wrong("unknown order", "payment_not_found", 404, {"order_no": "pay_00000000000070008000000000000000"}),
     Wrong("no order", "payment_not_found", 404, {"order_no": ABSENT}),
+    Wrong("order longer than any id", "payment_not_found", 404, {"order_no": "4 " * 5000}),
     Wrong("order as a number", "payment_not_found", 404, {"order_no": 7}),
     Wrong("status 3", "payment_status_not_allowed", 422, {"status": 3}),
     Wrong("status -1", "payment_status_not_allowed", 422, {"status": -1}),
