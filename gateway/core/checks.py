@@ -22,7 +22,7 @@ LONGEST_SPAN = timedelta(days=3650)
 """As in the settings, so that dates stay in the calendar."""
 
 LARGEST_EXPONENT = 60
-"""Powers of ten within which an amount must lie; the core judges its digits by the currency."""
+"""Powers of ten within which an amount must lie; the core checks its digits by the currency."""
 
 COLLECTIONS = (frozenset, set, tuple, list)
 

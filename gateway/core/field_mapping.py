@@ -258,7 +258,7 @@ def _problems_of_constant(change: FieldChange) -> list[str]:
 
 
 def _problems_of_choices(change: FieldChange) -> list[str]:
-    """Choices that nobody could make, judged as a payment's value will be."""
+    """Choices that no customer could make, checked like a payment's value."""
     if not change.choices:
         return []
     if change.value is not None or change.computed is not None:

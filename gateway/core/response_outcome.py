@@ -13,7 +13,7 @@ from gateway.core.wire import HttpResponse
 
 MAY_DECLINE = frozenset(range(400, 500)) - {408, 425, 429}
 """Statuses of which the plugin says whether the answer declines, by a body in the shape of its protocol. The others
-among the client errors say that the request was not, or not yet, judged."""
+among the client errors say that the request was not processed, or not yet."""
 
 RATE_LIMITED = 429
 

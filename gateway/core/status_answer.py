@@ -15,7 +15,7 @@ STATUSES = {Reason.TOO_LARGE: 413, Reason.MEDIA_TYPE: 415}
 BEFORE_JUDGEMENT = frozenset(
     {Reason.METHOD, Reason.MEDIA_TYPE, Reason.TOO_LARGE, Reason.UNAUTHENTIC, Reason.WRONG_ACCOUNT}
 )
-"""Reasons of a callback that was never proved to be this account's; with any other it was judged by the core."""
+"""Reasons of a callback that was never proved to be this account's; with any other reason the core evaluated it."""
 
 
 def status_answer(
@@ -29,9 +29,9 @@ def status_answer(
 ) -> HttpResponse:
     """Answer by status: ``stored``, 405 with Allow, 413, 415, else ``refused``; 429 and 503 with Retry-After.
 
-    ``unauthentic`` is the status of what could not be proved, ``judged`` that of what was proved and then refused, each
-    as of any other refusal if None: a repetition is judged alike, so a provider that repeats what is not 2xx is told
-    2xx. ``methods`` are allowed at the callback's address.
+    ``unauthentic`` is the status for what could not be proved, ``judged`` for what was proved and then refused; None:
+    that of any other refusal. A repetition gets the same verdict, so a provider that repeats whatever is not answered
+    2xx needs a 2xx for ``judged``. ``methods`` are allowed at the callback's address.
     """
     match verdict:
         case Recorded() | Repeated():

@@ -23,7 +23,7 @@ _URL_TEXT = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII without the backslash, which browsers take for a slash."""
 
 _USUAL_URL = re.compile(r"(https?)://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,3}))?(?:[/?#][!-\[\]-~]*)?")
-"""What nearly every URL looks like: then scheme, host and port are surely these, and only the host is to be judged."""
+"""What nearly every URL looks like: then scheme, host and port are surely these, and only the host must be checked."""
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")

@@ -1,4 +1,4 @@
-"""The client certificate of an account (``tls``): its PEM files, read and judged with the settings.
+"""The client certificate of an account (``tls``): its PEM files, read and checked with the settings.
 
 What is wrong is said of the key that names the file, so that ``gateway check`` prints file and line of the settings.
 """

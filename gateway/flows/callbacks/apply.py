@@ -85,11 +85,11 @@ async def evaluate_event(
     policy, at = entry.policy, received_at or now
     outcomes = event.reported.operations
     ended = await read.ended_operations(gw, before, outcomes) if outcomes else ()
-    judged = partial(evaluate, before.payment, before.open_operation, event, policy=policy, at=at, ended=ended)
-    evaluation = judged(seen_before=False)
+    evaluated = partial(evaluate, before.payment, before.open_operation, event, policy=policy, at=at, ended=ended)
+    evaluation = evaluated(seen_before=False)
     is_left_to_commit = is_guarded and isinstance(evaluation.verdict, Recorded)
     if not is_left_to_commit and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
-        evaluation = judged(seen_before=True)
+        evaluation = evaluated(seen_before=True)
     if evaluation.change is not None and received_at is not None:
         evaluation = replace(evaluation, change=_redated(evaluation.change, before, now))
     if evaluation.verdict.reason is None:

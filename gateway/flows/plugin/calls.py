@@ -80,17 +80,17 @@ def build_create(
 ) -> HttpRequest | Observation:
     """Turn a create into a request, or into what it comes to where the provider need not be called. As ``build``."""
 
-    def judge(made: Any) -> HttpRequest | Observation:
+    def usable(made: Any) -> HttpRequest | Observation:
         if isinstance(made, Observation):
             return cleaning.clean_create_outcome(gw, entry, command.payment_id, checked(made, CREATE_OUTCOME))
         return request(made, development=gw.settings.server.development)
 
-    return _built(gw, entry, account, command, judge)
+    return _built(gw, entry, account, command, usable)
 
 
-def _built(gw: Gateway, entry: AccountEntry, account: Account, command: Command, judge: Callable[[Any], T]) -> T:
+def _built(gw: Gateway, entry: AccountEntry, account: Account, command: Command, check: Callable[[Any], T]) -> T:
     try:
-        return judge(entry.provider.build(command, account))
+        return check(entry.provider.build(command, account))
     except FieldProblem as problem:
         raise cleaning.field_errors(gw, entry, problem) from None
     except BaseException as error:
