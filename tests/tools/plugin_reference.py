@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import enum
 import inspect
 import re
+import textwrap
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,9 +69,18 @@ def _fields(kind: type) -> Iterator[tuple[str, str, str]]:
     """The members of a class with their types as they are written, a base's first, and their defaults."""
     defaults = _defaults(kind) if issubclass(kind, msgspec.Struct) else {}
     for base in reversed(kind.__mro__):
-        for name, annotation in inspect.get_annotations(base).items():
-            if name[0] != "_" and base.__module__.startswith("gateway"):
-                yield name, _plain(str(annotation)).replace("|", "\\|"), defaults.get(name, "")
+        for name, annotation in _written(base) if base.__module__.startswith("gateway") else ():
+            if name[0] != "_":
+                yield name, _plain(annotation).replace("|", "\\|"), defaults.get(name, "")
+
+
+def _written(kind: type) -> Iterator[tuple[str, str]]:
+    """The annotations of a class's own members as its source has them; what Python keeps may be types, not texts."""
+    (written,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(written, ast.ClassDef)
+    for line in written.body:
+        if isinstance(line, ast.AnnAssign):
+            yield ast.unparse(line.target), ast.unparse(line.annotation)
 
 
 def _defaults(kind: type[msgspec.Struct]) -> dict[str, str]:
