@@ -41,7 +41,7 @@ STEPS = {
     "gateway/flows/payments/submit.py": SETTLE,
     "gateway/flows/plugin/calls.py:build": PLAN,
     "gateway/flows/plugin/calls.py:parse": PARSE,
-    "gateway/flows/plugin/calls.py:verify": PROVE,
+    "gateway/flows/plugin/calls.py:verify_as": PROVE,
     "gateway/flows/plugin/cleaning.py": PARSE,
     "gateway/core/response_outcome.py": PARSE,
     "plugins/gateway_psp_open_api/callback.py": PROVE,
