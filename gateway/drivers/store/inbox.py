@@ -337,9 +337,11 @@ class Inbox(Reads):
 
     async def next_due(self) -> datetime | None:
         """When the next try of a pending callback is due, as ``due`` finds it; None while nothing is pending."""
-        sql = f"SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending' AND {NOT_BARRED}"  # noqa: S608  # our own words
-        rows = await self._engine.rows(sql, ())
-        return optional_from_milliseconds(rows[0][0])
+        rows = await self._engine.rows(  # not MIN: for that PostgreSQL joins all that is pending with the bars
+            f"SELECT next_attempt_at FROM inbox WHERE verdict = 'pending' AND {NOT_BARRED} ORDER BY 1 LIMIT 1",  # noqa: S608  # our own words
+            (),
+        )
+        return optional_from_milliseconds(rows[0][0] if rows else None)
 
 
 _SUMMARY, WHOLE = (
