@@ -215,7 +215,7 @@ def _owners(hooks: pluggy.PluginManager, problems: list[str]) -> dict[str, tuple
 
 
 def _mistakes(provider: object) -> list[str]:
-    if isinstance(provider, type):
+    if isinstance(provider, type) and inspect.isfunction(inspect.getattr_static(provider, "build", None)):
         return [f"provider {provider.__name__} is a class: return {provider.__name__}() in the list"]
     try:
         return declaration_problems(provider)

@@ -95,7 +95,7 @@ def _of_object(expected: dict[str, Any], outcome: Outcome) -> str | None:
     if problem is not None or outcome.error is not None:
         return problem
     for name, wanted in expected.items():
-        if name == "stage" and wanted not in _STAGES:
+        if name == "stage" and str(wanted) not in _STAGES:
             return unknown_name(str(wanted), list(_STAGES), f'"{wanted}" is not a stage')
         found = _member(outcome.value, name)
         if not _is_same(wanted, found):

@@ -249,6 +249,15 @@ class TestRefused:
         made = plugin("acme", gateway_providers=lambda: [FakeProvider])
         assert problems(made) == ("plugin acme: provider FakeProvider is a class: return FakeProvider() in the list",)
 
+    def test_a_class_that_needs_no_object(self) -> None:
+        """All its methods are static: it is called as an object of it would be."""
+
+        class Static(FakeProvider):
+            name = "pay"
+            rules = build = credentials = parse = verify = answer = staticmethod(lambda *_: None)
+
+        assert list(load(offering("acme", Static)).providers) == ["pay"]
+
     def test_a_hook_that_returns_no_list(self) -> None:
         """A provider instead of a list of them is told apart."""
         made = plugin("acme", gateway_providers=lambda: FakeProvider("pay"))

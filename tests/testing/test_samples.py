@@ -87,6 +87,7 @@ def test_what_a_sample_says_is_found(gives: Any, outcome: Outcome) -> None:
 def test_a_stage_that_is_none_is_told_from_another_stage() -> None:
     """The sample is at fault then, and the difference of two stages names both in the words of samples."""
     assert difference({"stage": "capturd"}, CAPTURED) == '"capturd" is not a stage; did you mean "captured"?'
+    assert "is not a stage" in (difference({"stage": ["captured"]}, CAPTURED) or "")
     assert difference({"stage": "authorized"}, CAPTURED) == "stage should be 'authorized', not 'captured'"
 
 
