@@ -123,7 +123,7 @@ class TenantCall(Call, frozen=True, kw_only=True):
         async with self.turn:
             page = await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, pauses=pauses)
         self.charge(len(page.data))
-        refuse_unknown_account(wanted, page, lambda: self.tenant.accounts)
+        await refuse_unknown_account(read, wanted, page, lambda: self.tenant.accounts)
         return Reply(view=page)
 
     def note_account(self, name: str | None) -> None:
@@ -193,8 +193,8 @@ class OperatorCall(Call, frozen=True, kw_only=True):
         """Answer one page of a list."""
         most_bytes = self.gw.settings.limits.page_bytes
         page = await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, slice_of=slice_of)
-        refuse_unknown_account(
-            wanted, page, lambda: {*chain(*(self.gw.tenant(one).accounts for one in self.tenants()))}
+        await refuse_unknown_account(
+            read, wanted, page, lambda: {*chain(*(self.gw.tenant(one).accounts for one in self.tenants()))}
         )
         return Reply(view=page)
 
@@ -206,11 +206,15 @@ class OperatorCall(Call, frozen=True, kw_only=True):
         return body
 
 
-def refuse_unknown_account(wanted: PageRequest, page: Page, known: Callable[[], Collection[str]]) -> None:
+async def refuse_unknown_account(
+    read: Callable[[S], Awaitable[Sequence[R]]], wanted: S, page: Page, known: Callable[[], Collection[str]]
+) -> None:
     """Refuse an empty list of an account that is not there. One that has left the settings may still have rows."""
-    name = getattr(wanted, "account", None)
-    if name is not None and not page.data and name not in (accounts := sorted(known())):
-        raise invalid(("account", unknown_name(name, accounts, "is not one of the accounts")))
+    only: dict[str, Any] = {"limit": 1, "account": getattr(wanted, "account", None)}
+    if only["account"] is None or page.data or only["account"] in (accounts := sorted(known())):
+        return
+    if not await read(type(wanted)(**only)):
+        raise invalid(("account", unknown_name(only["account"], accounts, "is not one of the accounts")))
 
 
 class ApprovedCall(OperatorCall, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.errors import TenantError
 from gateway.drivers.store.reads import PaymentFilter
@@ -162,9 +162,13 @@ async def test_a_range_that_ends_before_it_begins_is_refused(tmp_path: Path) -> 
         assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, ["$.created_before"])
 
 
-def test_an_account_that_has_left_the_settings_is_listed() -> None:
-    """Its payments are still there; only where there is nothing the name was a slip."""
-    wanted = PaymentFilter(limit=50, account="psp-old")
-    refuse_unknown_account(wanted, Page(data=[msgspec.Raw(b"{}")], next_cursor=None), lambda: ["psp-main"])
+async def test_an_account_that_has_left_the_settings_is_listed() -> None:
+    """Its payments are still there, though none is in this state; only where it has none the name was a slip."""
+
+    async def read(asked: PaymentFilter) -> list[str]:
+        return ["pay"] if (asked.account, asked.state) == ("psp-old", None) else []
+
+    none, wanted = Page(data=[], next_cursor=None), PaymentFilter(limit=50, account="psp-old", state="failed")
+    await refuse_unknown_account(read, wanted, none, lambda: ["psp-main"])
     with pytest.raises(TenantError, match="account: is not one of the accounts; known are psp-main"):
-        refuse_unknown_account(wanted, Page(data=[], next_cursor=None), lambda: ["psp-main"])
+        await refuse_unknown_account(read, replace(wanted, account="nobody"), none, lambda: ["psp-main"])
