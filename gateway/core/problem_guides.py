@@ -20,12 +20,12 @@ PAYMENT, OPERATION = "pay_01a2dd2a5f0c7e3b9d1f4a6b8c0e2d50", "op_01a2dd2a5f0c7e3
 class Guide(msgspec.Struct, frozen=True):
     """``why`` an error happens and the ``remedy``, as sentences; ``shown``: the further members of an example answer.
 
-    ``shown`` has ``detail`` and whatever else that error carries; ``example`` adds what all answers have.
+    ``shown`` has ``detail``, unless that is the title, and whatever else the error carries; ``example`` adds the rest.
     """
 
     why: str
     remedy: str
-    shown: Mapping[str, Any]
+    shown: Mapping[str, Any] = {}
 
 
 def _named(*problems: tuple[str, str], detail: str | None = None, **more: Any) -> dict[str, Any]:
@@ -227,24 +227,20 @@ GUIDES: dict[str, Guide] = {
         "The gateway's store cannot be used just now. This request did nothing; an earlier one under its"
         " `Idempotency-Key` may have had its effect.",
         "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`: it has one effect.",
-        {"detail": "the store cannot be used just now; this request did nothing"},
     ),
     "store_in_doubt": Guide(
         "The connection to the gateway's store was lost while the request was stored. The gateway finds out"
         " whether it was; if so, the request is carried out.",
         "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`: it has one effect.",
-        {"detail": "whether the store has written it is not known yet"},
     ),
     "low_disk": Guide(
         "The disk of the gateway's store is almost full: no new payments are accepted, everything else still works.",
         "Repeat the request later; the operators are warned.",
-        {"detail": "the store's disk is almost full; nothing was done"},
     ),
     "shutting_down": Guide(
         "The gateway is stopping or being restarted. This request did nothing; an earlier one under its"
         " `Idempotency-Key` may have had its effect.",
         "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`.",
-        {"detail": "the gateway is stopping"},
     ),
     "storage_budget_exceeded": Guide(
         "The tenant's storage budget is used up: no new payments are accepted, everything else still works.",
@@ -259,7 +255,7 @@ def example(code: str, folder: str = "") -> dict[str, Any]:
     """A whole answer with this code, as the gateway gives it. ``folder`` is the path of its public address."""
     problem, shown = PROBLEMS[code], GUIDES[code].shown
     members = {"type": f"{folder}/problems/{code}", "title": problem.title, "status": problem.status}
-    return {**members, "detail": shown["detail"], "code": code, "request_id": REQUEST_ID, **shown}
+    return {**members, "detail": problem.title.lower(), "code": code, "request_id": REQUEST_ID, **shown}
 
 
 def table() -> Sequence[tuple[int, str, str, str]]:

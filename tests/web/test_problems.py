@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import PROBLEMS
+from gateway.core.errors import PROBLEMS, Unavailable
 from gateway.core.problem_guides import GUIDES, example
+from gateway.web.problems import problem_of
 from tests.support.stack import GatewayStack, new_key, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -130,6 +131,14 @@ async def test_a_sane_request_id_is_kept(shared_stack: GatewayStack, given: str,
         shown = reply.headers["X-Request-Id"]
         assert (shown == given) == is_kept
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", shown)
+
+
+@pytest.mark.parametrize("code", sorted({kind.code for kind in (Unavailable, *Unavailable.__subclasses__())}))
+def test_what_a_store_says_is_shown_as_it_is_answered(code: str) -> None:
+    """The example in the documents is the answer that a tenant gets."""
+    error = Unavailable("planted")
+    error.code = code
+    assert example(code)["detail"] == problem_of(error).detail
 
 
 @shared
