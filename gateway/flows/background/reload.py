@@ -18,7 +18,7 @@ from gateway.core.errors import SettingsError
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.settings.file_watch import changes
-from gateway.flows import audit
+from gateway.flows import audit, storage
 from gateway.flows.audit import Act
 from gateway.flows.background import startup
 from gateway.flows.background.secret_fingerprint import keep_fingerprint
@@ -97,28 +97,36 @@ class Reloader:
         """The same in this process alone. ``act``: None where another one has noted it."""
         async with self._turn:
             try:
-                with _short_switches():
-                    version = await asyncio.to_thread(_load, self._current.gateway, self._load)
-                if version.lacks_names:
-                    await startup.check_names(version.gateway)
-                if version.has_new_tenants:
-                    await startup.check_places(version.gateway)
-            except SettingsError as wrong:
-                self._current.problems = wrong.problems
-                for problem in wrong.problems:
-                    report(self._current.gateway, Occurrence.RELOAD_FAILED, problem=problem)
-                raise
-            before, after = self._current.gateway.settings, version.gateway.settings
-            details = {"settings_before": before.digest, "settings_after": after.digest}
-            if act is not None:
-                await audit.note(version.gateway, replace(act, details=details))
-            _swap(self._current, version)
-            for follow in self.followers:
-                follow(version.gateway)
-            self._current.ended = tuple(_say_what_ended(version.gateway))
-            if version.has_other_secrets:
-                await keep_fingerprint(version.gateway)
-            return version.gateway
+                return await self._replace(act)
+            finally:
+                self._current.coming = None
+
+    async def _replace(self, act: Act | None) -> Gateway:
+        try:
+            with _short_switches():
+                version = await asyncio.to_thread(_load, self._current.gateway, self._load)
+            if version.lacks_names:
+                self._current.coming = version.gateway  # from here on nothing is reserved that it has no account for
+                await storage.probe(version.gateway)  # what was reserved before is written: the check sees it
+                await startup.check_names(version.gateway)
+            if version.has_new_tenants:
+                await startup.check_places(version.gateway)
+        except SettingsError as wrong:
+            self._current.problems = wrong.problems
+            for problem in wrong.problems:
+                report(self._current.gateway, Occurrence.RELOAD_FAILED, problem=problem)
+            raise
+        before, after = self._current.gateway.settings, version.gateway.settings
+        details = {"settings_before": before.digest, "settings_after": after.digest}
+        if act is not None:
+            await audit.note(version.gateway, replace(act, details=details))
+        _swap(self._current, version)
+        for follow in self.followers:
+            follow(version.gateway)
+        self._current.ended = tuple(_say_what_ended(version.gateway))
+        if version.has_other_secrets:
+            await keep_fingerprint(version.gateway)
+        return version.gateway
 
 
 class Answer(msgspec.Struct, frozen=True):

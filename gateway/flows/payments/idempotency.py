@@ -98,6 +98,7 @@ def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> Awaitable[
 
     The key comes first: a repeated request conflicts on its key, whatever else would stop it.
     """
+    gw.current.must_keep(submission.operation)
     rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
     return reserve_by(gw, submission, commit_submission(gw, submission.operation.tenant, submission.versions, rows))
 

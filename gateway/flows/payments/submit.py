@@ -178,6 +178,7 @@ async def replace_unsent(
         request = await build(gw, entry, command)
         operation = noted(gw, entry, operation, command, request)
         change = Change(payment=payment, operation=ended)
+        gw.current.must_keep(operation)
         change, _ = await commit_change(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
         log.warning(

@@ -14,14 +14,16 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import NotSent, Unavailable
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.workers.peers import Peers
+from gateway.flows.background import startup
 from gateway.flows.background.reload import RELOAD, Answer
+from gateway.flows.runtime import Gateway
 from gateway.provider import Session
 from tests.support.settings_file import config, reload, rewrite, with_operator
-from tests.support.stack import GatewayStack, psp_body, running_stack
+from tests.support.stack import GatewayStack, Reply, psp_body, running_stack
 
 
 @pytest.fixture
@@ -37,12 +39,15 @@ class Held:
     def __init__(self, stack: GatewayStack) -> None:
         self._send = stack.gateway.send
         self.came, self.released = asyncio.Event(), asyncio.Event()
+        self.fails_with: Exception | None = None
         stack.gateway.send = self
 
     async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
-        """Send one request once it is released."""
+        """Send one request, or fail, once it is released."""
         self.came.set()
         await self.released.wait()
+        if self.fails_with is not None:
+            raise self.fails_with
         return await self._send(request, total=total, connect=connect, owner=owner)
 
 
@@ -58,6 +63,47 @@ async def test_work_in_flight_ends_under_its_version(operated: GatewayStack) -> 
     store = operated.gateway.store.deliveries
     found = [await store.of_payment("acme", reply.json["id"]) for reply in replies]
     assert [bool(rows) for rows in found] == [True, False]
+
+
+async def test_nothing_begins_on_an_account_that_is_leaving(
+    operated: GatewayStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it was found unused, until it is gone: what began then would be lost, as no callback of it is taken."""
+    replies: list[Reply] = []
+    check = startup.check_names
+
+    async def check_then_create(gw: Gateway) -> None:
+        await check(gw)
+        replies.append(await operated.create(psp_body(), tenant="globex"))
+
+    monkeypatch.setattr(startup, "check_names", check_then_create)
+    assert (await reload(operated, lambda settings: settings["tenants"].pop("globex"))).status == 200
+    assert [(reply.status, reply.json["code"]) for reply in replies] == [(503, "store_unavailable")]
+
+
+async def test_a_create_does_not_fall_back_to_an_account_that_has_left(operated: GatewayStack) -> None:
+    """It would be lost there: no callback of an account that is not in the settings is taken."""
+
+    def add(settings: dict[str, Any]) -> None:
+        acme = settings["tenants"]["acme"]
+        acme["accounts"]["psp-second"] = acme["accounts"]["psp-main"]
+        acme["deposit_methods"]["second"] = {"account": "psp-second"}
+        acme["routing"] = [{"account": "psp-main", "fallback": ["psp-second"]}]
+
+    def remove(settings: dict[str, Any]) -> None:
+        acme = settings["tenants"]["acme"]
+        del acme["accounts"]["psp-second"], acme["deposit_methods"]["second"], acme["routing"]
+
+    assert (await reload(operated, add)).status == 200
+    held = Held(operated)
+    held.fails_with = NotSent("connect_failed", connection=False)
+    body = {name: value for name, value in psp_body().items() if name != "account"}
+    creating = asyncio.create_task(operated.create(body))
+    await held.came.wait()
+    assert (await reload(operated, remove)).status == 200
+    held.released.set()
+    made = (await creating).json
+    assert (made["account"], made["state"], made["operation"]["status"]) == ("psp-main", "failed", "not_sent")
 
 
 async def test_what_another_process_refuses_is_answered(operated: GatewayStack) -> None:
