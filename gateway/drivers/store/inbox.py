@@ -338,7 +338,8 @@ class Inbox(Reads):
     async def next_due(self) -> datetime | None:
         """When the next try of a pending callback is due, as ``due`` finds it; None while nothing is pending."""
         rows = await self._engine.rows(  # not MIN: for that PostgreSQL joins all that is pending with the bars
-            f"SELECT next_attempt_at FROM inbox WHERE verdict = 'pending' AND {NOT_BARRED} ORDER BY 1 LIMIT 1",  # noqa: S608  # our own words
+            "SELECT next_attempt_at FROM inbox WHERE verdict = 'pending' AND next_attempt_at > 0"  # noqa: S608  # our own words
+            f" AND {NOT_BARRED} ORDER BY next_attempt_at LIMIT 1",
             (),
         )
         return optional_from_milliseconds(rows[0][0] if rows else None)

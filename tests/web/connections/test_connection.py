@@ -7,12 +7,15 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.core.errors import NotSent
+from gateway.core.facts import Recorded
+from gateway.flows.callbacks import receive
 from tests.support.clients.raw_http import (
     HALF_A_BODY,
     HALF_A_HEAD,
@@ -174,8 +177,8 @@ async def test_who_comes_finds_a_place(tmp_path: Path, hold: Callable[[Client], 
                 await one.closed()
 
 
-async def test_a_request_in_work_is_never_cut_off(tmp_path: Path) -> None:
-    """With all places taken by work a newcomer is closed, and the work is answered."""
+async def test_a_request_in_work_is_never_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all places taken by work, a tenant's and a provider's, a newcomer is closed and the work is answered."""
     let_go, asked = asyncio.Event(), asyncio.Semaphore(0)
 
     async def hang(*_: object, **__: object) -> Any:
@@ -183,15 +186,23 @@ async def test_a_request_in_work_is_never_cut_off(tmp_path: Path) -> None:
         await let_go.wait()
         raise NotSent("connect_failed", connection=True)
 
+    async def store_late(*_: object) -> Recorded:
+        asked.release()
+        await let_go.wait()
+        return Recorded()
+
+    monkeypatch.setattr(receive, "accept", store_late)
     async with bounded_stack(tmp_path, connections=8) as stack:
         stack.gateway.send = hang
-        async with held(stack.url, create, 4) as some, held(stack.url, create_of_globex, 4) as others:
+        endpoint = stack.settings.tenants["acme"].accounts["psp-main"].endpoint_id
+        call_back = partial(Client.send, data=get(f"/callbacks/{endpoint}").replace(b"GET", b"POST"))
+        async with held(stack.url, create, 4) as some, held(stack.url, call_back, 4) as others:
             for _ in (*some, *others):
                 await asked.acquire()
             async with client(stack.url) as newcomer:
                 await newcomer.closed()
             let_go.set()
-            assert [(await one.answer()).split()[1] for one in (*some, *others)] == [b"201"] * 8
+            assert [(await one.answer()).split()[1] for one in (*some, *others)] == [b"201"] * 4 + [b"204"] * 4
             assert await some[0].ask() == 200
 
 
