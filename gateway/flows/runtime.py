@@ -6,14 +6,14 @@ import asyncio
 import copy
 import logging
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from gateway.core.commands import KIND_OF, Command
-from gateway.core.errors import NotSent, OutcomeUnknown, TenantError, Unavailable
+from gateway.core.errors import NotSent, OutcomeUnknown, TenantError
 from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
 from gateway.core.response_outcome import NOT_SENT, UNKNOWN, call_outcome
 from gateway.core.schedule import Schedules, next_check_at
@@ -96,8 +96,8 @@ class Current:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.coming: Gateway | None = None
-        """The one that is to become it and lacks accounts that this has: whether they are in use is being checked."""
+        self.leaving: Set[tuple[str, str, str]] = frozenset()
+        """(tenant, account, provider) that have left the settings, or are about to: no operation begins there."""
         self.changed = asyncio.Event()
         """Set when another gateway has become the current one; the dispatcher of webhooks waits for it."""
         self.is_stopping = False
@@ -107,11 +107,6 @@ class Current:
         """What the last reload ended although it was in use: an account each, with the uses since the start."""
         self.version = 1
         """Counts the settings that were the current ones, from the start."""
-
-    def must_keep(self, of: OfAccount) -> None:
-        """Raise ``Unavailable`` where an account has left the settings, or is about to: nothing may begin on it."""
-        if not all(one.has_account(of) for one in (self.gateway, self.coming) if one is not None):
-            raise Unavailable("the account is leaving the settings")
 
     def stop(self) -> None:
         """Begin nothing new from now on, and wait no longer for units in doubt than a request does."""

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,17 +96,19 @@ class Reloader:
     async def reload_here(self, act: Act | None) -> Gateway:
         """The same in this process alone. ``act``: None where another one has noted it."""
         async with self._turn:
+            leaving, number = self._current.leaving, self._current.version
             try:
                 return await self._replace(act)
             finally:
-                self._current.coming = None
+                if self._current.version == number:
+                    self._current.leaving = leaving
 
     async def _replace(self, act: Act | None) -> Gateway:
         try:
             with _short_switches():
                 version = await asyncio.to_thread(_load, self._current.gateway, self._load)
+            self._current.leaving = version.leaving  # from here on nothing is reserved there
             if version.lacks_names:
-                self._current.coming = version.gateway  # from here on nothing is reserved that it has no account for
                 await storage.probe(version.gateway)  # what was reserved before is written: the check sees it
                 await startup.check_names(version.gateway)
             if version.has_new_tenants:
@@ -166,12 +168,13 @@ async def _reload_others(gw: Gateway, peers: Peers) -> None:
 class _Version(NamedTuple):
     """A gateway that may become the current one, and how it differs from that.
 
-    ``lacks_names``: an account or a deposit method is gone. ``has_new_tenants``: which may have been here before.
-    ``has_other_secrets``: of the server. ``listening``: tenants whose webhooks go elsewhere now.
+    ``lacks_names``: an account or a deposit method is gone. ``leaving``: as in ``Current``. ``has_new_tenants``: they
+    may have been here before. ``has_other_secrets``: the server has. ``listening``: webhooks of these go elsewhere now.
     """
 
     gateway: Gateway
     lacks_names: bool
+    leaving: Set[tuple[str, str, str]]
     has_new_tenants: bool
     has_other_secrets: bool
     listening: list[str]
@@ -182,11 +185,13 @@ def _load(before: Gateway, load: Load) -> _Version:
     gateway = before.under(load(before.store.tenants.with_moves(before.settings)))
     _free_beside(gateway)
     old, new = before.settings.tenants, gateway.settings.tenants
-    lacks_names = not _names(before.settings) <= _names(gateway.settings)
+    names = _names(gateway.settings)
+    gone = _names(before.settings) - names
+    leaving = (before.current.leaving | gone) - names
     listening = [name for name, tenant in old.items() if name not in new or new[name].webhook != tenant.webhook]
     listening += before.settings.operator_webhooks  # they are few
     has_other_secrets = gateway.settings.server.secrets != before.settings.server.secrets
-    return _Version(gateway, lacks_names, not new.keys() <= old.keys(), has_other_secrets, listening)
+    return _Version(gateway, bool(gone), leaving, not new.keys() <= old.keys(), has_other_secrets, listening)
 
 
 def _names(settings: Settings) -> set[tuple[str, str, str]]:

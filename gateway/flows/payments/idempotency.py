@@ -21,7 +21,7 @@ from gateway.drivers.store import statements
 from gateway.drivers.store.reads import IdempotencyRecord
 from gateway.flows.commit import commit_submission
 from gateway.flows.payments.intent import Submission
-from gateway.flows.payments.submit import reserve_by, submit
+from gateway.flows.payments.submit import require_lasting, reserve_by, submit
 from gateway.flows.payments.waiting import pauses
 from gateway.flows.runtime import Gateway
 from gateway.flows.storage import BUDGET_USED_UP
@@ -98,9 +98,10 @@ def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> Awaitable[
 
     The key comes first: a repeated request conflicts on its key, whatever else would stop it.
     """
-    gw.current.must_keep(submission.operation)
+    entry = submission.account
+    require_lasting(gw, entry)
     rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
-    return reserve_by(gw, submission, commit_submission(gw, submission.operation.tenant, submission.versions, rows))
+    return reserve_by(gw, submission, commit_submission(gw, entry.tenant, submission.versions, rows))
 
 
 async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -> Answer:

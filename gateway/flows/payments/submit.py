@@ -63,6 +63,12 @@ async def run_for_gateway(
     return True
 
 
+def require_lasting(gw: Gateway, entry: AccountEntry) -> None:
+    """Raise ``Unavailable`` for an account that has left the settings, or is about to: nothing may begin there."""
+    if (entry.tenant, entry.name, entry.provider.name) in gw.current.leaving:
+        raise Unavailable("the account is leaving the settings")
+
+
 async def reserve_by(gw: Gateway, submission: Submission, commit: Awaitable[None]) -> None:
     """Wait for the commit that reserves an operation. One of which that is not known yet is sent as soon as it is.
 
@@ -178,7 +184,7 @@ async def replace_unsent(
         request = await build(gw, entry, command)
         operation = noted(gw, entry, operation, command, request)
         change = Change(payment=payment, operation=ended)
-        gw.current.must_keep(operation)
+        require_lasting(gw, entry)
         change, _ = await commit_change(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
         log.warning(

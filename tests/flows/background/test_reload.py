@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,8 +65,21 @@ async def test_work_in_flight_ends_under_its_version(operated: GatewayStack) -> 
     assert [bool(rows) for rows in found] == [True, False]
 
 
+def without_globex(settings: dict[str, Any]) -> None:
+    """Remove a whole tenant."""
+    settings["tenants"].pop("globex")
+
+
+def with_another_provider(settings: dict[str, Any]) -> None:
+    """Keep the name of an account alone."""
+    globex = settings["tenants"]["globex"]
+    globex["accounts"]["psp-main"] = settings["tenants"]["acme"]["accounts"]["creditkey-main"]
+    globex.pop("deposit_methods", None)
+
+
+@pytest.mark.parametrize("change", [without_globex, with_another_provider])
 async def test_nothing_begins_on_an_account_that_is_leaving(
-    operated: GatewayStack, monkeypatch: pytest.MonkeyPatch
+    operated: GatewayStack, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], object]
 ) -> None:
     """Once it was found unused, until it is gone: what began then would be lost, as no callback of it is taken."""
     replies: list[Reply] = []
@@ -77,7 +90,7 @@ async def test_nothing_begins_on_an_account_that_is_leaving(
         replies.append(await operated.create(psp_body(), tenant="globex"))
 
     monkeypatch.setattr(startup, "check_names", check_then_create)
-    assert (await reload(operated, lambda settings: settings["tenants"].pop("globex"))).status == 200
+    assert (await reload(operated, change)).status == 200
     assert [(reply.status, reply.json["code"]) for reply in replies] == [(503, "store_unavailable")]
 
 
